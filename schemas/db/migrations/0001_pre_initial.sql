@@ -1,0 +1,288 @@
+-- Tenancy: small reference tables, read through caches.
+
+create table organizations (
+    id text primary key,
+    name text not null,
+    created_at timestamptz not null default now()
+);
+
+create table projects (
+    project_id text primary key,
+    organization_id text not null references organizations (id),
+    name text not null,
+    metadata jsonb not null default '{}',
+    retention_days integer,
+    suspended_at timestamptz,
+    created_at timestamptz not null default now()
+);
+
+create table api_keys (
+    id text primary key,
+    project_id text not null references projects (project_id),
+    public_key text not null unique,
+    secret_salt bytea not null,
+    secret_hash bytea not null,
+    display_secret_key text not null,
+    note text,
+    created_at timestamptz not null default now(),
+    revoked_at timestamptz
+);
+
+-- Edges and queries hold keys in memory; every change tells them at once. The payload is the public key, or * for a whole project.
+create function announce_key_change() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('tailrace_keys', coalesce(new.public_key, old.public_key));
+    return null;
+end
+$$;
+create trigger api_keys_announce after insert or update or delete on api_keys
+    for each row execute function announce_key_change();
+
+create function announce_project_change() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('tailrace_keys', '*');
+    return null;
+end
+$$;
+create trigger projects_announce after update or delete on projects
+    for each row execute function announce_project_change();
+
+-- The stream: what the partition count is, and how far each raw partition is applied.
+
+create table streams (
+    name text primary key,
+    partitions integer not null check (partitions > 0),
+    created_at timestamptz not null default now()
+);
+
+create table stream_progress (
+    partition integer primary key,
+    epoch bigint not null default 0,
+    owner uuid,
+    applied_origin bigint not null default -1,
+    applied_fingerprint bytea,
+    applied_received_at timestamptz,
+    position bigint not null default 0,
+    halted_reason text,
+    updated_at timestamptz not null default now()
+);
+
+create table stream_commands (
+    id bigint generated always as identity primary key,
+    partition integer not null,
+    command text not null,
+    operator text not null,
+    reason text not null,
+    applied_origin_before bigint not null,
+    applied_origin_after bigint not null,
+    created_at timestamptz not null default now()
+);
+
+create table event_counts (
+    project_id text not null,
+    partition integer not null,
+    accepted bigint not null default 0,
+    applied bigint not null default 0,
+    dead_lettered bigint not null default 0,
+    primary key (project_id, partition)
+);
+
+-- What is observed. `stamps` holds, for each field, the stamp of the event that won it (see tailrace.core.merge).
+
+create table traces (
+    project_id text not null,
+    id text not null,
+    partition integer not null,
+    timestamp timestamptz not null,
+    name text,
+    user_id text,
+    session_id text,
+    release text,
+    version text,
+    environment text not null default 'default',
+    public boolean not null default false,
+    bookmarked boolean not null default false,
+    tags text[] not null default '{}',
+    external_id text,
+    observation_count bigint not null default 0,
+    error_count bigint not null default 0,
+    input_tokens bigint not null default 0,
+    output_tokens bigint not null default 0,
+    total_tokens bigint not null default 0,
+    total_cost numeric,
+    first_start timestamptz,
+    last_end timestamptz,
+    root_ended boolean not null default false,
+    amended boolean not null default false,
+    days date[] not null default '{}',
+    contributions jsonb not null default '[]',
+    warnings text[] not null default '{}',
+    stamps jsonb not null,
+    last_received_at timestamptz not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, id)
+);
+create index traces_by_time on traces (project_id, timestamp desc, id desc);
+create index traces_by_user on traces (project_id, user_id, timestamp desc) where user_id is not null;
+create index traces_by_session on traces (project_id, session_id, timestamp desc) where session_id is not null;
+create index traces_by_name on traces (project_id, name, timestamp desc);
+create index traces_by_tags on traces using gin (tags);
+
+create table trace_bodies (
+    project_id text not null,
+    trace_id text not null,
+    input text,
+    output text,
+    metadata jsonb,
+    primary key (project_id, trace_id)
+);
+
+create table observations (
+    project_id text not null,
+    day date not null,
+    trace_id text not null,
+    id text not null,
+    partition integer not null,
+    type text not null,
+    name text,
+    parent_observation_id text,
+    start_time timestamptz not null,
+    end_time timestamptz,
+    completion_start_time timestamptz,
+    environment text not null default 'default',
+    level text not null default 'DEFAULT',
+    status_message text,
+    version text,
+    is_root boolean not null default false,
+    is_app_root boolean not null default false,
+    model text,
+    model_id text,
+    model_parameters jsonb,
+    usage_details jsonb not null default '{}',
+    provided_cost_details jsonb,
+    cost_details jsonb not null default '{}',
+    unit text,
+    input_tokens bigint not null default 0,
+    output_tokens bigint not null default 0,
+    total_tokens bigint not null default 0,
+    total_cost numeric,
+    input_price numeric,
+    output_price numeric,
+    price_version text,
+    pricing_tier text,
+    counted boolean not null default true,
+    prompt_name text,
+    prompt_version integer,
+    warnings text[] not null default '{}',
+    stamps jsonb not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, trace_id, id, day)
+) partition by range (day);
+create index observations_by_time on observations (project_id, start_time desc, id desc);
+create index observations_by_type on observations (project_id, type, start_time desc, id desc);
+create table observations_default partition of observations default;
+
+create table observation_bodies (
+    project_id text not null,
+    day date not null,
+    trace_id text not null,
+    id text not null,
+    input text,
+    output text,
+    metadata jsonb,
+    primary key (project_id, trace_id, id, day)
+) partition by range (day);
+create table observation_bodies_default partition of observation_bodies default;
+
+create table scores (
+    project_id text not null,
+    id text not null,
+    partition integer not null,
+    timestamp timestamptz not null,
+    name text not null,
+    data_type text not null,
+    value double precision not null,
+    string_value text,
+    long_string_value text,
+    source text not null default 'API',
+    comment text,
+    metadata jsonb,
+    trace_id text,
+    observation_id text,
+    session_id text,
+    dataset_run_id text,
+    environment text not null default 'default',
+    config_id text,
+    queue_id text,
+    author_user_id text,
+    stamps jsonb not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, id)
+);
+create index scores_by_time on scores (project_id, timestamp desc, id desc);
+create index scores_by_trace on scores (project_id, trace_id) where trace_id is not null;
+create index scores_by_session on scores (project_id, session_id) where session_id is not null;
+
+-- Shared by partitions: one row for each, combined on read.
+
+create table sessions (
+    project_id text not null,
+    id text not null,
+    partition integer not null,
+    created_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    environment text not null default 'default',
+    primary key (project_id, id, partition)
+);
+create index sessions_by_time on sessions (project_id, created_at desc, id desc);
+
+create table users (
+    project_id text not null,
+    id text not null,
+    partition integer not null,
+    first_seen_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    primary key (project_id, id, partition)
+);
+
+-- A cost part: what one partition knows of (project, user, model, bucket). A window is the sum of its parts.
+-- user_id null: no user. model null: figures of the trace itself and of observations without a model.
+create table cost_parts (
+    project_id text not null,
+    user_id text,
+    model text,
+    bucket text not null check (bucket in ('minute', 'hour', 'day')),
+    bucket_start timestamptz not null,
+    partition integer not null,
+    cost numeric not null,
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    total_tokens bigint not null,
+    generations bigint not null,
+    errors bigint not null,
+    traces bigint not null,
+    epoch bigint not null,
+    origin bigint not null,
+    constraint cost_parts_key unique nulls not distinct (project_id, bucket, bucket_start, user_id, model, partition)
+);
+create index cost_parts_by_user on cost_parts (project_id, user_id, bucket, bucket_start);
+
+create table dead_letters (
+    project_id text not null,
+    partition integer not null,
+    origin bigint not null,
+    sequence integer not null,
+    reason text not null,
+    detail text not null,
+    entity text,
+    content_kind text not null,
+    payload bytea not null,
+    received_at timestamptz not null,
+    created_at timestamptz not null default now(),
+    replayed_at timestamptz,
+    primary key (project_id, partition, origin, sequence)
+);
+create index dead_letters_by_time on dead_letters (project_id, created_at desc);

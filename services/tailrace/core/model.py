@@ -1,0 +1,32 @@
+"""The vocabulary: ids, observation types, levels and the closed lists of the field. Plain data, no behaviour."""
+
+from typing import Final, Literal, NewType, get_args
+
+ProjectId = NewType("ProjectId", str)
+TraceId = NewType("TraceId", str)
+ObservationId = NewType("ObservationId", str)
+ScoreId = NewType("ScoreId", str)
+
+ObservationType = Literal[
+    "SPAN", "GENERATION", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL"
+]
+Level = Literal["DEBUG", "DEFAULT", "WARNING", "ERROR"]
+ScoreDataType = Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"]
+ScoreSource = Literal["API", "ANNOTATION", "EVAL"]
+Bucket = Literal["minute", "hour", "day"]
+
+OBSERVATION_TYPES: Final[frozenset[str]] = frozenset(get_args(ObservationType))
+LEVELS: Final[frozenset[str]] = frozenset(get_args(Level))
+SCORE_DATA_TYPES: Final[frozenset[str]] = frozenset(get_args(ScoreDataType))
+BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
+
+DiscardReason = Literal[
+    "invalid_payload",
+    "invalid_event",
+    "observation_too_large",
+    "too_many_spans",
+    "unknown_record_kind",
+    "refused_by_postgres",
+    "internal_error",
+]
+"""Why an accepted event became a dead letter; the closed list of metrics and of `dead_letters.reason`."""

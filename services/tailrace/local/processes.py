@@ -1,0 +1,75 @@
+"""Knows a process again: pid, start time and command line in, "is it still that one?" out.
+
+A pid alone is reused after a crash or a reboot. Nothing here ever ends a process that it does not recognise by all three.
+"""
+
+import contextlib
+import os
+
+import msgspec
+import psutil
+
+# Start times are derived from the boot time, which a correction of the clock moves a little.
+_same_start_seconds = 2.0
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One process for ever: the command may stand behind the launcher's words until the launcher has become it."""
+
+    pid: int
+    started: float
+    command: list[str]
+
+
+def identify(pid: int, command: list[str]) -> Identity | None:
+    """The identity of the live process `pid` that runs, or is about to run, `command`."""
+    try:
+        return Identity(pid=pid, started=psutil.Process(pid).create_time(), command=command)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def identify_self() -> Identity:
+    this = psutil.Process(os.getpid())
+    return Identity(pid=this.pid, started=this.create_time(), command=this.cmdline())
+
+
+def is_alive(identity: Identity) -> bool:
+    return _find(identity) is not None
+
+
+def end(identity: Identity, *, timeout_seconds: float) -> bool:
+    """Ask the process to end, then kill it after `timeout_seconds`. False if it was not there any more."""
+    process = _find(identity)
+    if process is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(timeout_seconds)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(timeout_seconds)
+    return True
+
+
+def runs_program(pid: int, program: str, argument: str) -> bool:
+    """Whether `pid` is a live `program` that was given `argument`."""
+    try:
+        command = psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return bool(command) and os.path.basename(command[0]) == program and argument in command  # noqa: PTH119
+
+
+def _find(identity: Identity) -> psutil.Process | None:
+    try:
+        process = psutil.Process(identity.pid)
+        same = (
+            process.status() != psutil.STATUS_ZOMBIE
+            and abs(process.create_time() - identity.started) < _same_start_seconds
+            and process.cmdline()[-len(identity.command) :] == identity.command
+        )
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+    return process if same else None

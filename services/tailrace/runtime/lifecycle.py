@@ -1,0 +1,41 @@
+"""The life of an asyncio process: signals become an event, the probes run from the first to the last moment."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import uvloop
+
+from tailrace.runtime.log import configure_logging, get_logger
+from tailrace.runtime.probes import Health, serve_probes
+from tailrace.runtime.settings import Settings
+
+log = get_logger(__name__)
+
+
+def run_service(
+    service: str, settings: Settings, body: Callable[[Settings, Health, asyncio.Event], Awaitable[None]]
+) -> int:
+    """Run `body` until SIGTERM or SIGINT sets the event it is given; returns the exit code."""
+    configure_logging(service, level=settings.process.log_level, log_format=settings.process.log_format)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        async with health_of(service, settings) as health:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            log.info("service.start")
+            await body(settings, health, stop)
+            log.info("service.stop")
+
+    uvloop.run(main())
+    return 0
+
+
+@asynccontextmanager
+async def health_of(service: str, settings: Settings) -> AsyncGenerator[Health]:
+    """A Health with its probes served."""
+    health = Health(service, stall_seconds=settings.process.stall_seconds)
+    async with serve_probes(health, host=settings.process.host, port=settings.process.probe_port):
+        yield health

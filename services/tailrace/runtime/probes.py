@@ -1,0 +1,126 @@
+"""Probes: /livez, /readyz and /metrics of a process, on a port of their own.
+
+Live means moving: a process is not live when a consumer has had lag for `stall_seconds` without progress. While Kafka or
+Postgres does not answer, a process is live, not ready, and says why.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import orjson
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tailrace.runtime import metrics
+
+
+class Health:
+    """What a process knows of its own state: reasons why it is not ready, and the progress of its consumers."""
+
+    def __init__(self, service: str, *, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
+        self._stall_seconds = stall_seconds
+        self._clock = clock
+        self._reasons: dict[str, str] = {"start": "starting"}
+        self._progress: dict[str, tuple[int, float, bool]] = {}
+        self.details: dict[str, object] = {}
+
+    def started(self) -> None:
+        self.clear("start")
+
+    def block(self, part: str, reason: str) -> None:
+        """`part` (kafka, postgres, …) keeps this process from its work, for `reason`."""
+        self._reasons[part] = reason
+        metrics.process_ready.set(0)
+
+    def clear(self, part: str) -> None:
+        self._reasons.pop(part, None)
+        metrics.process_ready.set(0 if self._reasons else 1)
+
+    def report_progress(self, consumer: str, *, position: int, lagging: bool) -> None:
+        """Tell where `consumer` stands. Its clock restarts when the position moves, when it has no lag, or when it may not work."""
+        then = self._progress.get(consumer)
+        moved = then is None or then[0] != position
+        if moved or not lagging or self._reasons:
+            self._progress[consumer] = (position, self._clock(), lagging)
+
+    def forget(self, consumer: str) -> None:
+        """`consumer` is no longer this process's."""
+        self._progress.pop(consumer, None)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return dict(self._reasons)
+
+    @property
+    def ready(self) -> bool:
+        return not self._reasons
+
+    def stalled(self) -> list[str]:
+        """The consumers that have lag and have not moved for too long."""
+        now = self._clock()
+        return [name for name, (_, at, _) in self._progress.items() if now - at > self._stall_seconds]
+
+
+def probe_app(health: Health) -> Starlette:
+    """The three probe routes over `health`."""
+
+    async def livez(_: Request) -> Response:
+        stalled = health.stalled()
+        body = {"service": health.service, "live": not stalled, "stalled": stalled}
+        return _json(body, 503 if stalled else 200)
+
+    async def readyz(_: Request) -> Response:
+        body = {"service": health.service, "ready": health.ready, "reasons": health.reasons, **health.details}
+        return _json(body, 200 if health.ready else 503)
+
+    async def exposition(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", exposition)])
+
+
+def _json(body: object, status: int) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+
+
+class QuietServer(uvicorn.Server):
+    """A server that leaves the signals to its owner."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def make_server(app: Callable[..., Any], *, host: str, port: int) -> QuietServer:
+    """A uvicorn server that its owner starts, stops and gives signals to."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=75,
+        server_header=False,
+    )
+    return QuietServer(config)
+
+
+@asynccontextmanager
+async def serve_probes(health: Health, *, host: str, port: int) -> AsyncGenerator[QuietServer]:
+    """Serve the probes while the block runs. Raises OSError when the port is taken."""
+    server = make_server(probe_app(health), host=host, port=port)
+    task = asyncio.create_task(server.serve())
+    try:
+        yield server
+    finally:
+        server.should_exit = True
+        await task

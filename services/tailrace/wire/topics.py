@@ -1,0 +1,79 @@
+"""Topic names, partitioning and the headers of raw records: what producers and consumers of the streams must agree on."""
+
+import hashlib
+from typing import Final, Literal, NamedTuple, cast, get_args
+
+from tailrace.core.model import ProjectId
+
+RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
+RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
+SCHEMA_VERSION: Final = 1
+
+
+class Topics(NamedTuple):
+    """The full topic names of one installation."""
+
+    raw: str
+    assembled: str
+    cost_parts: str
+    dead: str
+
+
+def topics_of(prefix: str) -> Topics:
+    """The topics under a prefix such as `tailrace.`."""
+    return Topics(
+        raw=f"{prefix}observations.raw",
+        assembled=f"{prefix}observations.assembled",
+        cost_parts=f"{prefix}cost.parts",
+        dead=f"{prefix}observations.dead",
+    )
+
+
+class RawHeaders(NamedTuple):
+    """What the edge states about a raw record, in Kafka headers, so that no one must parse the body to count it.
+
+    `events`: how many spans, batch events or scores the body holds. `received_at_us`: microseconds since 1970, UTC.
+    """
+
+    kind: RawKind
+    project_id: ProjectId
+    received_at_us: int
+    events: int
+    sdk_name: str = ""
+    sdk_version: str = ""
+
+    def encode(self) -> list[tuple[str, bytes]]:
+        return [
+            ("v", b"%d" % SCHEMA_VERSION),
+            ("kind", self.kind.encode()),
+            ("project", self.project_id.encode()),
+            ("received", b"%d" % self.received_at_us),
+            ("events", b"%d" % self.events),
+            ("sdk", f"{self.sdk_name}/{self.sdk_version}".encode()),
+        ]
+
+
+class BadHeadersError(ValueError):
+    """The headers of a raw record are not the ones that an edge writes."""
+
+
+def decode_raw_headers(headers: dict[str, bytes]) -> RawHeaders:
+    """Read the headers of a raw record. Raises BadHeadersError."""
+    try:
+        version, kind = int(headers["v"]), headers["kind"].decode()
+        project_id = ProjectId(headers["project"].decode())
+        received, events = int(headers["received"]), int(headers["events"])
+        sdk_name, _, sdk_version = headers.get("sdk", b"").decode(errors="replace").rpartition("/")
+    except (KeyError, ValueError) as error:
+        raise BadHeadersError(f"expected the headers v, kind, project, received and events, got {error!r}") from None
+    if version > SCHEMA_VERSION or kind not in RAW_KINDS:
+        raise BadHeadersError(
+            f"expected a record of version {SCHEMA_VERSION} or less and a known kind, got {version} {kind!r}"
+        )
+    return RawHeaders(cast("RawKind", kind), project_id, received, events, sdk_name, sdk_version)
+
+
+def partition_of(project_id: str, entity_id: str, partitions: int) -> int:
+    """The partition of a trace (by its id) or of a score (by its id) of a project; stable over releases."""
+    digest = hashlib.blake2b(f"{project_id}\x00{entity_id}".encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % partitions
