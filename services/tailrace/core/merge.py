@@ -1,32 +1,103 @@
-"""Merging: partial events of one entity in, one folded entity out, the same for any order, grouping and repetition.
+"""Merging: partial events of one entity in, one folded entity out; the same for any order, grouping and repetition.
 
 A `Change` is what one event says of one entity. A `Folded` is what all changes so far say: for each field the value that won and
-the stamp it won with. Both live in one join-semilattice: `fold(a, b)` is commutative, associative and idempotent, and an absent
-field never erases a present one. Rules by field are in `rules`; sources: the wire contract's merge rules.
+the stamp that it won with. `fold` is commutative, associative and idempotent, and an absent field never erases a present one.
+Sources: the merge rules of Langfuse's ingestion, made order-free.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
+
+from tailrace.core.metadata import Metadata, Uniform, merge_metadata
+from tailrace.core.stamp import Stamp
 
 EntityKind = Literal["trace", "observation", "score"]
 
+Rule = Literal["latest", "first", "latest_truthy", "least", "any", "union", "deep"]
+"""How a field decides between two values.
 
-class Stamp(NamedTuple):
-    """When an event speaks: effective time in microseconds since 1970, phase (create 0, update 1), event id, digest of the body.
+latest: the newest stamp wins, an explicit null too. first: the oldest stamp wins. latest_truthy: the newest of the non-empty values,
+an empty one only if there is no other. least: the smallest value. any: true once true. union: all values, sorted. deep: key by key.
+"""
 
-    Stamps are totally ordered; two events with one stamp are the same event.
-    """
+TRACE_RULES: Final[Mapping[str, Rule]] = {
+    "timestamp": "first",
+    "earliest": "least",
+    "environment": "first",
+    "name": "latest",
+    "user_id": "latest",
+    "session_id": "latest",
+    "release": "latest",
+    "version": "latest",
+    "external_id": "latest",
+    "public": "any",
+    "tags": "union",
+    "input": "latest_truthy",
+    "output": "latest_truthy",
+    "metadata": "deep",
+    "warnings": "union",
+}
 
-    at_us: int
-    phase: int
-    event_id: str
-    digest: str
+OBSERVATION_RULES: Final[Mapping[str, Rule]] = {
+    "start_time": "first",
+    "environment": "first",
+    "type": "latest",
+    "name": "latest",
+    "parent_observation_id": "latest",
+    "end_time": "latest",
+    "completion_start_time": "latest",
+    "level": "latest",
+    "status_message": "latest",
+    "version": "latest",
+    "model": "latest",
+    "model_parameters": "latest",
+    "usage_details": "latest",
+    "unit": "latest",
+    "provided_cost_details": "latest",
+    "prompt_name": "latest",
+    "prompt_version": "latest",
+    "is_root": "any",
+    "is_app_root": "any",
+    "uncounted": "any",
+    "input": "latest_truthy",
+    "output": "latest_truthy",
+    "metadata": "deep",
+    "warnings": "union",
+}
+
+SCORE_RULES: Final[Mapping[str, Rule]] = {
+    "timestamp": "first",
+    "environment": "first",
+    "trace_id": "first",
+    "name": "latest",
+    "data_type": "latest",
+    "value": "latest",
+    "string_value": "latest",
+    "long_string_value": "latest",
+    "source": "latest",
+    "comment": "latest",
+    "observation_id": "latest",
+    "session_id": "latest",
+    "dataset_run_id": "latest",
+    "config_id": "latest",
+    "queue_id": "latest",
+    "author_user_id": "latest",
+    "metadata": "deep",
+}
+
+RULES: Final[Mapping[EntityKind, Mapping[str, Rule]]] = {
+    "trace": TRACE_RULES,
+    "observation": OBSERVATION_RULES,
+    "score": SCORE_RULES,
+}
 
 
 class Change(NamedTuple):
     """What one event says of one entity. A field that is not in `fields` is absent; None is an explicit null.
 
-    `weak`: the fields that any other event's value beats, whatever its time (a name that is only a fallback).
+    Values: times are microseconds since 1970 (int), texts are clean, `input`/`output`/`model_parameters` are text, `metadata` an
+    object, `usage_details` name → int, `provided_cost_details` name → Decimal, `tags`/`warnings` lists of texts.
+    `weak`: fields that any other event's value beats, whatever its time (a trace name that is only the root span's).
     """
 
     kind: EntityKind
@@ -38,4 +109,132 @@ class Change(NamedTuple):
     weak: frozenset[str] = frozenset()
 
 
-NO_FIELDS: Final[frozenset[str]] = frozenset()
+class Win(NamedTuple):
+    """With what a value won: first its rank, then its stamp."""
+
+    rank: int
+    stamp: Stamp
+
+
+STRONG: Final = 1
+TRUTHY: Final = 2
+ORDINARY: Final = STRONG | TRUTHY
+
+
+class Folded:
+    """The state of one entity. `wins` has an entry for each field that stamps decide; the other rules need none."""
+
+    __slots__ = ("metadata", "values", "wins")
+
+    def __init__(self, values: dict[str, Any], wins: dict[str, Win], metadata: Metadata | None) -> None:
+        self.values = values
+        self.wins = wins
+        self.metadata = metadata
+
+    def copy(self) -> "Folded":
+        return Folded(dict(self.values), dict(self.wins), self.metadata)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Folded):
+            return NotImplemented
+        return (self.values, self.wins, self.metadata) == (other.values, other.wins, other.metadata)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def lift(change: Change) -> Folded:
+    """The state after `change` alone. Raises KeyError for a field that its kind of entity does not have."""
+    rules = RULES[change.kind]
+    values: dict[str, Any] = {}
+    wins: dict[str, Win] = {}
+    metadata: Metadata | None = None
+    ordinary = Win(ORDINARY, change.stamp)
+    for field, value in change.fields.items():
+        rule = rules[field]
+        if rule == "deep":
+            metadata = Uniform(value, change.stamp) if value else None
+            continue
+        values[field] = sorted(set(value)) if rule == "union" else value
+        if rule in _STAMPED:
+            rank = _rank(field, value, rule, change)
+            wins[field] = ordinary if rank == ORDINARY else Win(rank, change.stamp)
+    return Folded(values, wins, metadata)
+
+
+def fold(one: Folded, other: Folded, kind: EntityKind) -> Folded:
+    """The state that knows what both know."""
+    folded = one.copy()
+    absorb(folded, other, kind)
+    return folded
+
+
+def absorb(folded: Folded, other: Folded, kind: EntityKind) -> bool:
+    """`fold` in place, into `folded`. Returns whether anything changed, a stamp too."""
+    rules = RULES[kind]
+    changed = False
+    for field, value in other.values.items():
+        changed |= _JOINS[rules[field]](folded, field, value, other.wins.get(field))
+    if other.metadata is not None:
+        merged = other.metadata if folded.metadata is None else merge_metadata(folded.metadata, other.metadata)
+        changed |= merged != folded.metadata
+        folded.metadata = merged
+    return changed
+
+
+def _rank(field: str, value: Any, rule: Rule, change: Change) -> int:
+    """Truthy before falsy (only where the rule asks), then strong before weak."""
+    truthy = TRUTHY if value or rule != "latest_truthy" else 0
+    return truthy | (0 if field in change.weak else STRONG)
+
+
+def _join_latest(folded: Folded, field: str, value: Any, win: Win | None) -> bool:
+    mine = folded.wins.get(field)
+    if win is None or (mine is not None and mine >= win):
+        return False
+    folded.values[field] = value
+    folded.wins[field] = win
+    return True
+
+
+def _join_first(folded: Folded, field: str, value: Any, win: Win | None) -> bool:
+    mine = folded.wins.get(field)
+    if win is None or (mine is not None and (-mine.rank, mine.stamp) <= (-win.rank, win.stamp)):
+        return False
+    folded.values[field] = value
+    folded.wins[field] = win
+    return True
+
+
+def _join_least(folded: Folded, field: str, value: Any, _: Win | None) -> bool:
+    if field in folded.values and folded.values[field] <= value:
+        return False
+    folded.values[field] = value
+    return True
+
+
+def _join_any(folded: Folded, field: str, value: Any, _: Win | None) -> bool:
+    if field in folded.values and (folded.values[field] or not value):
+        return False
+    folded.values[field] = bool(value)
+    return True
+
+
+def _join_union(folded: Folded, field: str, value: Any, _: Win | None) -> bool:
+    mine = folded.values.get(field, ())
+    union = sorted({*mine, *value})
+    if field in folded.values and union == list(mine):
+        return False
+    folded.values[field] = union
+    return True
+
+
+_Join = Callable[[Folded, str, Any, Win | None], bool]
+_JOINS: Final[Mapping[Rule, _Join]] = {
+    "latest": _join_latest,
+    "latest_truthy": _join_latest,
+    "first": _join_first,
+    "least": _join_least,
+    "any": _join_any,
+    "union": _join_union,
+}
+_STAMPED: Final[frozenset[str]] = frozenset({"latest", "latest_truthy", "first"})
