@@ -1,0 +1,68 @@
+// Writes the story with the JavaScript SDK 4: NodeSDK, startActiveObservation, updateTrace, LangfuseClient.score.
+import { readFileSync } from "node:fs";
+import { LangfuseClient } from "@langfuse/client";
+import { LangfuseSpanProcessor } from "@langfuse/otel";
+import { startActiveObservation } from "@langfuse/tracing";
+import { NodeSDK } from "@opentelemetry/sdk-node";
+
+const story = JSON.parse(readFileSync(new URL("../story.json", import.meta.url), "utf8"));
+const { root, nested, generation, failed, scores } = story;
+const marker = process.argv[2];
+if (process.argv.includes("--again")) {
+  console.error("js-4: the spans get new ids in every run, so they cannot be written again; resend the requests");
+  process.exit(2);
+}
+
+const spans = new LangfuseSpanProcessor({ environment: story.environment, release: story.release });
+const sdk = new NodeSDK({ spanProcessors: [spans] });
+sdk.start();
+const langfuse = new LangfuseClient();
+
+async function askModel() {
+  await startActiveObservation(
+    generation.name,
+    async (modelCall) => {
+      modelCall.update({
+        model: generation.model,
+        modelParameters: generation.modelParameters,
+        input: generation.input,
+      });
+      modelCall.update({ output: generation.output, usageDetails: generation.usage });
+      langfuse.score.observation(modelCall, {
+        ...scores.generation,
+        dataType: "CATEGORICAL",
+        environment: story.environment,
+      });
+    },
+    { asType: "generation" },
+  );
+}
+
+const traceId = await startActiveObservation(root.name, async (rootSpan) => {
+  rootSpan.update({ input: root.input, metadata: story.metadata, version: story.version });
+  rootSpan.updateTrace({
+    name: `${story.name} ${marker}`,
+    userId: `user-${marker}`,
+    sessionId: `session-${marker}`,
+    tags: story.tags,
+    metadata: story.metadata,
+    version: story.version,
+  });
+  await startActiveObservation(nested.name, async (nestedSpan) => {
+    nestedSpan.update({ input: nested.input });
+    await askModel();
+    nestedSpan.update({ output: nested.output });
+  });
+  await startActiveObservation(failed.name, async (failedSpan) => {
+    failedSpan.update({ input: failed.input, level: failed.level, statusMessage: failed.statusMessage });
+  });
+  rootSpan.update({ output: root.output });
+  rootSpan.updateTrace({ input: root.input, output: root.output });
+  langfuse.score.trace(rootSpan, { ...scores.trace, dataType: "NUMERIC", environment: story.environment });
+  return rootSpan.traceId;
+});
+
+await langfuse.shutdown();
+await spans.forceFlush();
+await sdk.shutdown();
+console.log(JSON.stringify({ traceIds: [traceId] }));
