@@ -5,6 +5,7 @@
 `kafka/`, `postgres/` and `postgres.password` belong to the servers; `logs/` has one file for each process.
 """
 
+import contextlib
 import fcntl
 import os
 import pwd
@@ -30,6 +31,11 @@ class DataDir(msgspec.Struct, frozen=True):
     """Where everything lies below `root`, an absolute path."""
 
     root: Path
+
+    @staticmethod
+    def at(path: str) -> "DataDir":
+        """The layout below `path`, which need not exist."""
+        return DataDir(Path(path).expanduser().absolute())
 
     @property
     def kafka(self) -> Path:
@@ -67,11 +73,12 @@ class DataDir(msgspec.Struct, frozen=True):
 
 def open_data_dir(path: str) -> DataDir:
     """The data folder at `path`, made if need be. Raises StackError if it cannot serve as one."""
-    root = Path(path).expanduser().absolute()
+    data = DataDir.at(path)
+    root = data.root
     try:
         root.mkdir(parents=True, exist_ok=True)
         _check(root)
-        (root / "logs").mkdir(exist_ok=True)
+        (root / "logs").mkdir(exist_ok=True, mode=0o700)
     except FileExistsError as error:
         raise StackError(f"{root} is a file, not a data folder: set TAILRACE_DATA_DIR to another path") from error
     except NotADirectoryError as error:
@@ -80,7 +87,7 @@ def open_data_dir(path: str) -> DataDir:
         raise StackError(
             f"cannot use the data folder {root} as user {_user_name(os.geteuid())}: {error.strerror}"
         ) from error
-    return DataDir(root)
+    return data
 
 
 def _check(root: Path) -> None:
@@ -153,12 +160,11 @@ def lock_data_dir(data: DataDir) -> IO[bytes]:
 
 def rotate_log(log: Path, *, limit_bytes: int = _rotate_bytes) -> None:
     """Move a log that has grown past the limit to `.1`. Its writer appends, and goes on in the emptied file."""
-    try:
-        if log.stat().st_size > limit_bytes:
-            shutil.copyfile(log, log.with_name(log.name + ".1"))
-            os.truncate(log, 0)
-    except FileNotFoundError:
+    if not log.exists() or log.stat().st_size <= limit_bytes:
         return
+    with contextlib.suppress(OSError):  # no room for the old one: the new one matters more
+        shutil.copyfile(log, log.with_name(log.name + ".1"))
+    os.truncate(log, 0)
 
 
 def _user_name(uid: int) -> str:

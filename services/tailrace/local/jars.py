@@ -5,6 +5,7 @@ when complete, so two of them at once, or one that is cut off, never leave half 
 """
 
 import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -49,10 +50,24 @@ def read_lock(lock_file: Path = _lock_file) -> list[Jar]:
     return jars
 
 
-def provide_jars(cache_dir: Path, announce: Callable[[str], None], *, jars: list[Jar] | None = None) -> Path:
+def default_cache_dir() -> Path:
+    """Where the user's cached files lie."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tailrace"
+
+
+def provide_jars(
+    cache_dir: Path,
+    announce: Callable[[str], None],
+    *,
+    jars: list[Jar] | None = None,
+    cancelled: threading.Event | None = None,
+    open_repository: "OpenRepository | None" = None,
+) -> Path:
     """The folder that holds every pinned jar, downloaded first if it is not in `cache_dir` yet.
 
-    `announce` gets a line for each quarter of a download. Raises StackError when a jar cannot be had.
+    `announce` gets a line for each quarter of a download. Raises StackError when a jar cannot be had, or soon after `cancelled`
+    is set.
     """
     jars = read_lock() if jars is None else jars
     digest = hashlib.sha256("".join(jar.sha256 for jar in jars).encode()).hexdigest()[:8]
@@ -68,7 +83,9 @@ def provide_jars(cache_dir: Path, announce: Callable[[str], None], *, jars: list
             f"cannot write to the cache folder {cache_dir} ({error.strerror}): set TAILRACE_CACHE_DIR to another folder"
         ) from error
     try:
-        _download_all(jars, partial, announce)
+        progress = Progress(jars, announce, cancelled or threading.Event())
+        fetch = (open_repository or open_maven_central)(partial / "repository", progress)
+        _download_all(jars, partial, fetch)
         _put_in_place(partial, folder, jars)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -99,21 +116,25 @@ def _put_in_place(partial: Path, folder: Path, jars: list[Jar]) -> None:
             raise
 
 
-class _Progress:
-    """Counts the bytes of all downloads together and announces each quarter."""
+class Progress:
+    """Counts the bytes of all downloads together, announces each quarter, and breaks the downloads off when cancelled."""
 
-    def __init__(self, total_bytes: int, announce: Callable[[str], None]) -> None:
+    def __init__(self, jars: list[Jar], announce: Callable[[str], None], cancelled: threading.Event) -> None:
         self._lock = threading.Lock()
-        self._total_bytes = total_bytes
+        self._total_bytes = sum(jar.size_bytes for jar in jars)
         self._done_bytes = 0
         self._announced_quarters = 0
         self._announce = announce
+        self._cancelled = cancelled
+        announce(f"downloading Kafka {KAFKA_VERSION}: {len(jars)} files, {_megabytes(self._total_bytes)} MB")
 
     @contextmanager
     def count(self, _filename: str, _size_bytes: int) -> Generator[Callable[[int], None]]:
         yield self._add
 
     def _add(self, size_bytes: int) -> None:
+        if self._cancelled.is_set():
+            raise StackError("the download was broken off")
         with self._lock:
             self._done_bytes += size_bytes
             quarters = min(4, 4 * self._done_bytes // self._total_bytes)
@@ -122,14 +143,17 @@ class _Progress:
                 self._announce(f"downloaded {_megabytes(self._done_bytes)} of {_megabytes(self._total_bytes)} MB")
 
 
+Fetch = Callable[[Jar], Path]
+"""Downloads a jar, or raises OSError or RuntimeError."""
+
+OpenRepository = Callable[[Path, Progress], Fetch]
+
+
 def _megabytes(size_bytes: int) -> int:
     return round(size_bytes / 1_000_000)
 
 
-def _download_all(jars: list[Jar], target: Path, announce: Callable[[str], None]) -> None:
-    total_bytes = sum(jar.size_bytes for jar in jars)
-    announce(f"downloading Kafka {KAFKA_VERSION}: {len(jars)} files, {_megabytes(total_bytes)} MB")
-    fetch = _open_repository(target / "repository", _Progress(total_bytes, announce))
+def _download_all(jars: list[Jar], target: Path, fetch: Fetch) -> None:
     with ThreadPoolExecutor(_parallel_downloads) as pool:
         tasks = [pool.submit(_download, jar, target, fetch) for jar in jars]
         try:
@@ -140,7 +164,8 @@ def _download_all(jars: list[Jar], target: Path, announce: Callable[[str], None]
             raise
 
 
-def _open_repository(folder: Path, progress: _Progress) -> Callable[[Jar], Path]:
+def open_maven_central(folder: Path, progress: Progress) -> Fetch:
+    """Fetches jars into `folder`. Raises StackError when jgo is not installed."""
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 (an extra that only this module needs)
     except ImportError as error:
@@ -151,7 +176,7 @@ def _open_repository(folder: Path, progress: _Progress) -> Callable[[Jar], Path]
     return lambda jar: maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 
 
-def _download(jar: Jar, target: Path, fetch: Callable[[Jar], Path]) -> None:
+def _download(jar: Jar, target: Path, fetch: Fetch) -> None:
     reason = ""
     for _ in range(_tries):
         try:

@@ -103,7 +103,7 @@ class LocalKafka(msgspec.Struct, frozen=True, kw_only=True):
         # Formatted apart and renamed, so that a start that is cut off leaves a folder that is whole or none.
         unfinished = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        unfinished.mkdir(parents=True, mode=0o700)  # the log holds what users wrote
         self._write_properties(unfinished)
         cluster_id = base64.urlsafe_b64encode(b"t" + uuid.uuid4().bytes[1:]).decode()[:22]
         java = _java(self.jars, *_short_lived)
@@ -116,13 +116,17 @@ class LocalKafka(msgspec.Struct, frozen=True, kw_only=True):
             raise StackError(f"Kafka could not format {unfinished}: {last_line(log)} (see {log})")
         unfinished.rename(self.folder)
 
-    async def answers(self) -> bool:
-        """Whether the broker serves clients: it names at least one live broker, itself."""
-        try:
-            async with asyncio.timeout(2):
-                return await _count_brokers(self.port) > 0
-        except (OSError, TimeoutError, EOFError):
-            return False
+    async def why_not_ready(self) -> str | None:
+        return await kafka_why_not_ready(self.port)
+
+
+async def kafka_why_not_ready(port: int) -> str | None:
+    """None once the broker serves clients, which is when it names at least one live broker: itself."""
+    try:
+        async with asyncio.timeout(2):
+            return None if await _count_brokers(port) > 0 else "it has not registered itself yet"
+    except (OSError, TimeoutError, EOFError):
+        return f"no answer on port {port}"
 
 
 def _java(jars: Path, *more_options: str) -> list[str]:

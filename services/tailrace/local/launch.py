@@ -18,32 +18,33 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
 
 
-class Terms(NamedTuple):
-    """How a child runs: as whom, and what it is sent when its supervisor is gone."""
+class Account(NamedTuple):
+    """Whom a child runs as; the supervisor's own user when `uid` is None.
 
-    supervisor_pid: int
-    death_signal: int
+    `pass_closed_folders` lets another user walk into folders that are closed to others, such as a venv below a root's home:
+    it keeps that one capability, so that no permission of a folder is ever changed for its sake (Linux only).
+    """
+
     uid: int | None = None
     gid: int | None = None
-    pass_closed_folders: bool = False  # for a venv or a data folder below a home that is closed to others
+    pass_closed_folders: bool = False
 
 
-def wrap_command(terms: Terms, command: list[str]) -> list[str]:
-    """The command line that makes this script run `command` on these terms."""
-    words = ["-" if value is None else str(int(value)) for value in terms]
+def wrap_command(command: list[str], *, death_signal: int, account: Account) -> list[str]:
+    """The command line that runs `command` as `account`, and sends it `death_signal` when this process dies (Linux only)."""
+    terms = (os.getpid(), death_signal, account.uid, account.gid, account.pass_closed_folders)
+    words = ["-" if term is None else str(int(term)) for term in terms]
     return [sys.executable, "-I", "-S", __file__, *words, *command]
 
 
 def main(arguments: list[str]) -> None:
-    words, command = arguments[: len(Terms._fields)], arguments[len(Terms._fields) :]
-    numbers = [None if word == "-" else int(word) for word in words]
-    terms = Terms(numbers[0] or 0, numbers[1] or 0, numbers[2], numbers[3], bool(numbers[4]))
-    if terms.uid is not None and terms.gid is not None:
-        _become(terms.uid, terms.gid, pass_closed_folders=terms.pass_closed_folders)
+    supervisor_pid, death_signal, uid, gid, keep, *command = arguments
+    if uid != "-":
+        _become(int(uid), int(gid), pass_closed_folders=bool(int(keep)))
     if sys.platform == "linux":
-        # After the change of user: that would clear it again.
-        _libc().prctl(_PR_SET_PDEATHSIG, terms.death_signal, 0, 0, 0)
-    if os.getppid() != terms.supervisor_pid:
+        # After the change of user, which would clear it again.
+        _libc().prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != int(supervisor_pid):
         sys.exit("the supervisor is gone")
     try:
         os.execv(command[0], command)  # noqa: S606 (no shell is the point)

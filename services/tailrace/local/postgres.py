@@ -1,7 +1,7 @@
 """One real PostgreSQL server: a folder and a port in, a command line to run, a DSN and a readiness answer out.
 
-It starts no process that stays: the supervisor (or a test) runs `command` on the terms of `account`. The server listens on
-127.0.0.1 only and asks for a generated password. It never opens folders to others: see `Account`.
+It starts no process that stays: the supervisor (or a test) runs `command` as `account`. The server listens on 127.0.0.1 only and
+asks for a generated password.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import msgspec
 
 from tailrace.local import processes
 from tailrace.local.errors import StackError, last_line, missing_extra
-from tailrace.local.launch import Terms, wrap_command
+from tailrace.local.launch import Account, wrap_command
 
 POSTGRES_VERSION = "18"
 DATABASE = "tailrace"
@@ -48,21 +48,6 @@ _initdb_seconds = 60
 _orphan_seconds = 10
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the server runs as: PostgreSQL refuses root.
-
-    Under root it is the owner of its folder, at first `nobody`. Where that account cannot walk to the folder or the binaries (a
-    home closed to others) it keeps the one right of passing closed folders; no permission is ever changed for its sake.
-    """
-
-    uid: int | None = None
-    gid: int | None = None
-    pass_closed_folders: bool = False
-
-    def terms(self, *, death_signal: int) -> Terms:
-        return Terms(os.getpid(), death_signal, self.uid, self.gid, self.pass_closed_folders)
-
-
 class LocalPostgres(msgspec.Struct, frozen=True, kw_only=True):
     """A server on 127.0.0.1 whose database cluster is `folder`; `durable=False` (tests) gives up surviving a power cut."""
 
@@ -78,6 +63,7 @@ class LocalPostgres(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def account(self) -> Account:
+        """Whom the server runs as. PostgreSQL refuses root: there it is the owner of `folder`, and at first `nobody`."""
         if os.geteuid() != 0:
             return Account()
         uid, gid = self._owner()
@@ -110,18 +96,18 @@ class LocalPostgres(msgspec.Struct, frozen=True, kw_only=True):
             )
         self._clear_pid_file()
 
-    async def answers(self) -> bool:
-        """Whether the server takes queries. Raises StackError when it refuses our password."""
+    async def why_not_ready(self) -> str | None:
+        """None once the server takes queries. Raises StackError when it refuses our password."""
         try:
             connection = await asyncpg.connect(self.dsn("postgres"), timeout=2)
         except asyncpg.InvalidPasswordError as error:
             raise StackError(
                 f"the password in {self._password_file} is not the database's: restore that file"
             ) from error
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return False
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            return str(error) or f"no answer on port {self.port}"
         await connection.close()
-        return True
+        return None
 
     async def create_database(self) -> None:
         """Make the database of `dsn()` if it is not there yet."""
@@ -162,7 +148,7 @@ class LocalPostgres(msgspec.Struct, frozen=True, kw_only=True):
         tool = [str(_binaries() / "initdb"), *_initdb_options, f"--pwfile={for_initdb}", "-D", str(unfinished)]
         if not self.durable:
             tool.append("--no-sync")
-        self._run_initdb(wrap_command(account.terms(death_signal=15), tool), unfinished, log)
+        self._run_initdb(wrap_command(tool, death_signal=signal.SIGTERM, account=account), unfinished, log)
         for_initdb.unlink()
         _write_secret(self._password_file, password)
         unfinished.rename(self.folder)

@@ -1,0 +1,46 @@
+"""`tailrace down`: stops the supervisor of the data folder and waits, or ends the orphans of one that was killed."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+
+from tailrace.local import processes
+from tailrace.local.datadir import DataDir
+from tailrace.local.state import end_orphans, read_record
+from tailrace.runtime.settings import Settings
+
+_poll_seconds = 0.1
+_orphan_seconds = 15.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", type=float, default=180.0, metavar="SECONDS", help="give up waiting after this long (default 180)"
+    )
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """0 once nothing runs any more, 1 if it still does after the timeout."""
+    data = DataDir.at(settings.stack.data_dir)
+    record = read_record(data.processes)
+    started = time.monotonic()
+    if record is None:
+        print(f"nothing runs on {data.root}")
+        return 0
+    if not processes.is_alive(record.supervisor):
+        ended = end_orphans(record, timeout_seconds=_orphan_seconds)
+        print(
+            f"ended what a killed supervisor left over: {', '.join(ended)}" if ended else f"nothing runs on {data.root}"
+        )
+        return 0
+    print(f"stopping tailrace on {data.root} (pid {record.supervisor.pid})", flush=True)
+    os.kill(record.supervisor.pid, signal.SIGTERM)
+    while processes.is_alive(record.supervisor):
+        if time.monotonic() - started > arguments.timeout:
+            print(f"tailrace: it still runs after {arguments.timeout:.0f} s, see {data.log('up')}", file=sys.stderr)
+            return 1
+        time.sleep(_poll_seconds)
+    print(f"stopped after {time.monotonic() - started:.1f} s")
+    return 0
