@@ -1,0 +1,78 @@
+"""Operator commands as their operator meets them: arguments and environment in, exit code and text out."""
+
+from typing import Any, NamedTuple, Protocol
+
+import asyncpg
+import orjson
+import pytest
+
+from tailrace.__main__ import main
+from tests.stack import run_async
+
+
+class Outcome(NamedTuple):
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.out)
+
+
+class Tailrace(Protocol):
+    """Runs `tailrace …` against the test's own Postgres and topics."""
+
+    def __call__(self, *arguments: str, **environment: str) -> Outcome: ...
+
+
+class Query(Protocol):
+    """Runs one statement on the test's database and returns its rows."""
+
+    def __call__(self, statement: str, *values: object) -> list[dict[str, Any]]: ...
+
+
+@pytest.fixture
+def tailrace(
+    postgres_dsn: str,
+    topic_prefix: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Tailrace:
+    """A command line whose Kafka is only started for tests that ask for `kafka_bootstrap`."""
+    monkeypatch.setenv("TAILRACE_POSTGRES_DSN", postgres_dsn)
+    monkeypatch.setenv("TAILRACE_TOPIC_PREFIX", topic_prefix)
+    monkeypatch.setenv("TAILRACE_PARTITIONS", "2")
+    if "kafka_bootstrap" in request.fixturenames:
+        monkeypatch.setenv("TAILRACE_KAFKA_BOOTSTRAP_SERVERS", request.getfixturevalue("kafka_bootstrap"))
+
+    def run(*arguments: str, **environment: str) -> Outcome:
+        capfd.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main(list(arguments))
+        printed = capfd.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def query(postgres_dsn: str) -> Query:
+    """What the test's database holds."""
+
+    async def fetch(statement: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
+        connection = await asyncpg.connect(postgres_dsn)
+        try:
+            return [dict(row) for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
+
+    def run(statement: str, *values: object) -> list[dict[str, Any]]:
+        return run_async(fetch(statement, values))
+
+    return run
