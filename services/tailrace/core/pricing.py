@@ -1,0 +1,276 @@
+"""What a generation cost: a model name, its usage and its start flow in, cost details in exact USD flow out.
+
+Rules (each has its test):
+
+- A cost that the sender ingested wins: if any key of it is non-null, nothing is computed.
+- Else `cost[key] = usage[key] * price[key]`, by exact equality of keys; the table's usage types say which other spellings
+  (`cache_read_input_tokens`, `cached_tokens`) mean a priced key, and of several spellings of one usage type only one is charged.
+- Keys of one usage are disjoint: `input` is without cached tokens, `output` without reasoning tokens (`usage` subtracts
+  them). So a usage type that a model has no own price for is charged at the one that it falls back to, along the chain:
+  `output_reasoning_tokens` as `output`, `input_cached_tokens` as `input`, audio, image and text tokens as the plain tokens of their
+  direction, `input_cache_creation_1h` as `input_cache_creation` and that as `input`.
+- A price holds from its first day (UTC) on; an observation is priced by its start.
+- A tier (`gt 200000` of the keys that `^input` is found in) holds for the whole usage, each usage type counted once.
+- The total is the price of `total` if the model has one, else the sum. An unknown model, or a usage without any priced key,
+  costs None: never 0, never a guess.
+
+Never a float, never rounded (`money`).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from operator import eq, ge, gt, le, lt, ne
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tailrace.core.model_names import MAX_NAME_CHARACTERS, ModelNames
+from tailrace.core.money import MONEY, add_money
+from tailrace.core.price_file import (
+    Operator,
+    PricedModel,
+    PriceFile,
+    PriceFileError,
+    PriceTier,
+    Unit,
+    UsageType,
+    read_price_file,
+)
+
+_MAX_CACHED_NAMES: Final = 10_000
+_TOTALS: Final = frozenset({"total", "total_tokens", "totalTokens", "total_token_count", "totalTokenCount"})
+_COMPARE: Final[dict[Operator, Callable[[int, int], bool]]] = {
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
+    "eq": eq,
+    "neq": ne,
+}
+
+
+class Charge(NamedTuple):
+    """What one usage key is charged as. Of the keys with one `usage_type` the one with the lowest `rank` counts."""
+
+    usage_type: str
+    rank: int
+    unit_price: Decimal
+
+
+class Tier:
+    """One tier of a price, ready to charge."""
+
+    def __init__(self, tier: PriceTier, usage_types: tuple[UsageType, ...]) -> None:
+        self.name = tier.name
+        self.priority = tier.priority
+        self.prices: Mapping[str, Decimal] = tier.prices
+        self.charges = _charges(tier.prices, usage_types)
+        self._conditions = [
+            (re.compile(condition.usage_detail_pattern, re.IGNORECASE), _COMPARE[condition.operator], condition.value)
+            for condition in tier.conditions
+        ]
+
+    def holds(self, usage: Mapping[str, int]) -> bool:
+        """Whether all conditions hold for a usage whose keys are usage types."""
+        return all(
+            compare(sum(units for key, units in usage.items() if pattern.search(key)), value)
+            for pattern, compare, value in self._conditions
+        )
+
+
+class Price(NamedTuple):
+    """The price of one model on one day."""
+
+    model: str
+    provider: str
+    unit: Unit
+    source: str
+    version: str
+    default: Tier
+    conditional: tuple[Tier, ...]
+
+    def tier_of(self, usage: Mapping[str, int]) -> Tier:
+        """The tier that the usage falls into."""
+        if self.conditional:
+            counted = {charge.usage_type: usage[key] for key, charge in _counted(self.default, usage).items()}
+            whole = {**{key: units for key, units in usage.items() if key not in self.default.charges}, **counted}
+            for tier in self.conditional:
+                if tier.holds(whole):
+                    return tier
+        return self.default
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a usage cost.
+
+    `cost_details`: USD by usage key, with `total` if there is one. `model_id`: the normalised name, None if the model is unknown.
+    `price_version` and `tier`: what priced it; None if the sender did, or nobody. `input_price`, `output_price`,
+    `total_price`: USD per unit. `unpriced`: keys with units but without a price, sorted; the total is too low by them.
+    """
+
+    cost_details: dict[str, Decimal]
+    total_cost: Decimal | None
+    model_id: str | None = None
+    price_version: str | None = None
+    tier: str | None = None
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    total_price: Decimal | None = None
+    unpriced: tuple[str, ...] = ()
+
+
+class PriceTable:
+    """All prices of one version; knows each model by all its names. Not for several threads."""
+
+    def __init__(self, file: PriceFile) -> None:
+        self.version = file.version
+        self.models = file.models
+        self._usage_types = file.usage_types
+        self._names = _model_names(file)
+        self._compiled: dict[str, list[tuple[datetime, datetime | None, Price]]] = {}
+        self._cache: dict[str, list[tuple[datetime, datetime | None, Price]] | None] = {}
+
+    def match(self, model: str, at: datetime) -> Price | None:
+        """The price of the model, named as its sender did, at an aware time; None if it is not known."""
+        try:
+            dated = self._cache[model]
+        except KeyError:
+            dated = self._find(model)
+        if dated is not None:
+            for start, end, price in reversed(dated):
+                if start <= at:
+                    return price if end is None or at < end else None
+        return None
+
+    def _find(self, model: str) -> list[tuple[datetime, datetime | None, Price]] | None:
+        found = self._names.find(model)
+        dated = None if found is None else self._compile(found)
+        if len(model) <= MAX_NAME_CHARACTERS:
+            if len(self._cache) >= _MAX_CACHED_NAMES:
+                self._cache.clear()
+            self._cache[model] = dated
+        return dated
+
+    def _compile(self, model: PricedModel) -> list[tuple[datetime, datetime | None, Price]]:
+        if model.model not in self._compiled:
+            self._compiled[model.model] = [
+                (_midnight(dated.valid_from or date.min), dated.valid_to and _midnight(dated.valid_to), price)
+                for dated in model.prices
+                for price in [self._price(model, dated.source, dated.tiers)]
+            ]
+        return self._compiled[model.model]
+
+    def _price(self, model: PricedModel, source: str, tiers: tuple[PriceTier, ...]) -> Price:
+        ready = [Tier(tier, self._usage_types) for tier in sorted(tiers, key=lambda tier: tier.priority)]
+        return Price(model.model, model.provider, model.unit, source, self.version, ready[0], tuple(ready[1:]))
+
+
+def load_price_table(data: bytes | Mapping[str, object]) -> PriceTable:
+    """The price table from the contents of `prices.json`. Raises PriceFileError, which names what is wrong."""
+    try:
+        return PriceTable(read_price_file(data))
+    except ValueError as error:
+        raise PriceFileError(str(error)) from None
+
+
+def price_usage(
+    table: PriceTable,
+    model: str | None,
+    usage_details: Mapping[str, int],
+    at: datetime,
+    ingested_cost: Mapping[str, Decimal | None],
+) -> Priced:
+    """What the usage of an observation that starts at `at` cost, by the rules of this module."""
+    price = None if model is None else table.match(model, at)
+    given = {key: cost for key, cost in ingested_cost.items() if cost is not None}
+    if given:
+        return _priced_by_sender(given, price)
+    if price is None:
+        return Priced(cost_details={}, total_cost=None)
+    tier = price.tier_of(usage_details)
+    counted = _counted(tier, usage_details)
+    cost = {key: MONEY.multiply(charge.unit_price, usage_details[key]) for key, charge in counted.items()}
+    if cost and "total" not in cost:
+        cost["total"] = add_money(cost.values())
+    return Priced(
+        cost_details=cost,
+        total_cost=cost.get("total"),
+        model_id=price.model,
+        price_version=price.version if cost else None,
+        tier=tier.name if cost else None,
+        input_price=tier.prices.get("input"),
+        output_price=tier.prices.get("output"),
+        total_price=tier.prices.get("total"),
+        unpriced=_unpriced(tier, usage_details),
+    )
+
+
+def _priced_by_sender(given: dict[str, Decimal], price: Price | None) -> Priced:
+    total = given.get("total")
+    if total is None and given.keys() <= {"input", "output"}:
+        total = add_money(given.values())
+    prices: Mapping[str, Decimal] = {} if price is None else price.default.prices
+    return Priced(
+        cost_details=given if total is None else {**given, "total": total},
+        total_cost=total,
+        model_id=price and price.model,
+        input_price=prices.get("input"),
+        output_price=prices.get("output"),
+        total_price=prices.get("total"),
+    )
+
+
+def _counted(tier: Tier, usage: Mapping[str, int]) -> dict[str, Charge]:
+    """The usage keys that are charged: each usage type once, by its first spelling."""
+    counted: dict[str, Charge] = {}
+    keys: dict[str, str] = {}
+    for key in usage:
+        charge = tier.charges.get(key)
+        if charge is None:
+            continue
+        other = keys.get(charge.usage_type)
+        if other is not None:
+            if counted[other].rank < charge.rank:
+                continue
+            del counted[other]
+        keys[charge.usage_type] = key
+        counted[key] = charge
+    return counted
+
+
+def _unpriced(tier: Tier, usage: Mapping[str, int]) -> tuple[str, ...]:
+    charges = tier.charges
+    missing = [key for key, units in usage.items() if units and key not in charges and key not in _TOTALS]
+    return tuple(sorted(missing)) if missing else ()
+
+
+def _charges(prices: Mapping[str, Decimal], usage_types: tuple[UsageType, ...]) -> dict[str, Charge]:
+    fallbacks = {usage_type.name: usage_type.fallback for usage_type in usage_types}
+    charges = {key: Charge(key, 0, price) for key, price in prices.items()}
+    for usage_type in usage_types:
+        name: str | None = usage_type.name
+        for _ in usage_types:  # as many steps as a chain without a circle can have
+            if name is None or name in prices:
+                break
+            name = fallbacks[name]
+        if name is not None and name in prices:
+            for rank, spelling in enumerate((usage_type.name, *usage_type.aliases)):
+                charges.setdefault(spelling, Charge(usage_type.name, rank, prices[name]))
+    return charges
+
+
+def _model_names(file: PriceFile) -> ModelNames[PricedModel]:
+    routes: dict[str, tuple[str, ...]] = {}
+    for provider in file.providers:
+        for route in provider.routes:
+            routes[route] = (*routes.get(route, ()), provider.id)
+    names: ModelNames[PricedModel] = ModelNames(routes)
+    for model in file.models:
+        names.add(model, model.provider, (model.exact, model.versioned), bare=not model.routed_only)
+    return names
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
