@@ -209,6 +209,13 @@ def test_a_known_model_without_any_priced_usage_costs_null() -> None:
     assert price("gpt-4o", {}).total_cost is None
 
 
+def test_a_model_that_is_priced_by_the_second_is_not_charged_by_the_token() -> None:
+    # whisper-1: 0.006 a minute
+    assert price_usage(SHIPPED, "whisper-1", {"input": 90}, AT, {}).total_cost is None
+    assert price_usage(SHIPPED, "whisper-1", {"input": 90}, AT, {}, "SECONDS").total_cost == Decimal("0.009")
+    assert price_usage(SHIPPED, "gpt-4o", {"input": 90}, AT, {}, "SECONDS").total_cost is None
+
+
 def test_units_without_a_price_are_named() -> None:
     priced = price("gpt-4o", {"input": 1, "search_units": 2, "b": 0, "a": 1, "total": 3})
     assert priced.unpriced == ("a", "search_units")

@@ -12,7 +12,7 @@ Rules (each has its test):
 - A price holds from its first day (UTC) on; an observation is priced by its start.
 - A tier (`gt 200000` of the keys that `^input` is found in) holds for the whole usage, each usage type counted once.
 - The total is the price of `total` if the model has one, else the sum. An unknown model, or a usage without any priced key,
-  costs None: never 0, never a guess.
+  costs None: never 0, never a guess. So does a usage in other units than the model is priced in.
 
 Never a float, never rounded (`money`).
 """
@@ -181,14 +181,15 @@ def price_usage(
     usage_details: Mapping[str, int],
     at: datetime,
     ingested_cost: Mapping[str, Decimal | None],
+    unit: str = "TOKENS",
 ) -> Priced:
-    """What the usage of an observation that starts at `at` cost, by the rules of this module."""
+    """What the usage of an observation that starts at `at` cost, by the rules of this module. `unit`: what the usage counts."""
     price = None if model is None else table.match(model, at)
     given = {key: cost for key, cost in ingested_cost.items() if cost is not None}
     if given:
         return _priced_by_sender(given, price)
-    if price is None:
-        return Priced(cost_details={}, total_cost=None)
+    if price is None or price.unit != unit:
+        return Priced(cost_details={}, total_cost=None, model_id=price and price.model)
     tier = price.tier_of(usage_details)
     counted = _counted(tier, usage_details)
     cost = {key: MONEY.multiply(charge.unit_price, usage_details[key]) for key, charge in counted.items()}
