@@ -1,3 +1,7 @@
+-- Times travel to the processors as microseconds since 1970.
+create function micros(at timestamptz) returns bigint language sql stable parallel safe
+    return (extract(epoch from at) * 1000000)::bigint;
+
 -- Tenancy: small reference tables, read through caches.
 
 create table organizations (
@@ -113,6 +117,7 @@ create table traces (
     first_start timestamptz,
     last_end timestamptz,
     root_ended boolean not null default false,
+    ended_roots bigint not null default 0,
     amended boolean not null default false,
     days date[] not null default '{}',
     contributions jsonb not null default '[]',
@@ -126,7 +131,7 @@ create table traces (
 create index traces_by_time on traces (project_id, timestamp desc, id desc);
 create index traces_by_user on traces (project_id, user_id, timestamp desc) where user_id is not null;
 create index traces_by_session on traces (project_id, session_id, timestamp desc) where session_id is not null;
-create index traces_by_name on traces (project_id, name, timestamp desc);
+create index traces_by_name on traces (project_id, left(name, 300), timestamp desc);
 create index traces_by_tags on traces using gin (tags);
 
 create table trace_bodies (

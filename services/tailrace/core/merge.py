@@ -21,7 +21,7 @@ an empty one only if there is no other. least: the smallest value. any: true onc
 """
 
 TRACE_RULES: Final[Mapping[str, Rule]] = {
-    "timestamp": "first",
+    "timestamp": "least",
     "earliest": "least",
     "environment": "first",
     "name": "latest",

@@ -1,6 +1,7 @@
 """The stamps of a folded entity as compact JSON data, kept beside its row so that a late event merges like an early one.
 
-Shape: `{"w": [[at_us, phase, event_id, digest, rank, fields], …], "m": metadata}`. `fields` is a bit set over the field names of the
+Shape: `{"w": [[at_us, phase, event_id, digest, rank, fields], …], "l": {field: value}, "m": metadata}`. `l` has the fields whose least
+value counts, because a row may show another (a trace's timestamp is the explicit one, else the earliest start). `fields` is a bit set over the field names of the
 entity's rules in their order, which is therefore append-only. `m` is the index of one entry of `w` when one event gave all metadata,
 else a tree: an index for a value, `{key: …}` for an object, `[index, {key: …}]` for an object that also beat an older value.
 """
@@ -25,6 +26,9 @@ def dump_stamps(folded: Folded, kind: EntityKind) -> dict[str, Any]:
     dumped: dict[str, Any] = {}
     if folded.metadata is not None:
         dumped["m"] = _dump_metadata(folded.metadata, index, wins)
+    least = {field: folded.values[field] for field in _least(kind) if field in folded.values}
+    if least:
+        dumped["l"] = least
     dumped["w"] = [[*win.stamp, win.rank, masks.get(win, 0)] for win in wins]
     return dumped
 
@@ -41,10 +45,10 @@ def load_folded(
         stamps.append(win.stamp)
         wins.update((field, win) for field, bit in bits.items() if mask & bit)
     rules = RULES[kind]
-    unstamped = {field for field, rule in rules.items() if rule in ("least", "any", "union")}
-    kept = {
-        field: value for field, value in values.items() if field in wins or (field in unstamped and value is not None)
-    }
+    kept: dict[str, Any] = dict(dumped.get("l", {}))
+    for field, rule in rules.items():
+        if field in wins or (rule in ("any", "union") and values[field] is not None):
+            kept[field] = values[field]
     state = _load_metadata(dumped["m"], metadata, stamps) if "m" in dumped else None
     return Folded(kept, wins, state)
 
@@ -52,6 +56,11 @@ def load_folded(
 @cache
 def _bits(kind: EntityKind) -> dict[str, int]:
     return {field: 1 << position for position, field in enumerate(RULES[kind])}
+
+
+@cache
+def _least(kind: EntityKind) -> tuple[str, ...]:
+    return tuple(field for field, rule in RULES[kind].items() if rule == "least")
 
 
 def _dump_metadata(state: Metadata, index: dict[Stamp, int], wins: list[Win]) -> Any:

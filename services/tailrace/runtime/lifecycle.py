@@ -3,13 +3,14 @@
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvloop
 
 from tailrace.runtime.log import configure_logging, get_logger
 from tailrace.runtime.probes import Health, serve_probes
 from tailrace.runtime.settings import Settings
+from tailrace.runtime.startup import StoppedError
 
 log = get_logger(__name__)
 
@@ -26,7 +27,8 @@ def run_service(
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             log.info("service.start")
-            await body(settings, health, stop)
+            with suppress(StoppedError):
+                await body(settings, health, stop)
             log.info("service.stop")
 
     uvloop.run(main())

@@ -1,7 +1,7 @@
 """Postgres: a pool with our manners, and the named statements of a service's `queries.sql`. No statement lives here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ _server_settings = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+
+Prepare = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
 
 OUTAGE_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
@@ -43,17 +45,20 @@ def require_dsn(settings: Postgres) -> str:
     return settings.dsn.reveal()
 
 
-async def open_pool(settings: Postgres, *, application: str, size: int | None = None) -> "asyncpg.Pool[Any]":
+async def open_pool(settings: Postgres, *, application: str, prepare: Prepare | None = None) -> "asyncpg.Pool[Any]":
     """A pool whose connections give up after 10 s of waiting for a lock, or of idling in a transaction.
+
+    `prepare` is run once on each new connection.
 
     Raises one of OUTAGE_ERRORS if Postgres does not answer.
     """
     return await asyncpg.create_pool(
         require_dsn(settings),
         min_size=1,
-        max_size=size or settings.pool_size,
+        max_size=settings.pool_size,
         command_timeout=settings.statement_timeout_seconds,
         timeout=10,
+        init=prepare,
         server_settings={**_server_settings, "application_name": f"tailrace-{application}"},
     )
 

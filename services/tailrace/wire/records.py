@@ -96,6 +96,7 @@ class TraceRow(Record, frozen=True, kw_only=True):
     first_start: datetime | None
     last_end: datetime | None
     root_ended: bool
+    ended_roots: int
     amended: bool
     days: list[date]
     contributions: str

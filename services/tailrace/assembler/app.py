@@ -1,0 +1,175 @@
+"""The assembler as a Faust app: Faust brings the raw records and the assignment; a `PartitionOwner` for each partition does the work.
+
+Faust commits nothing here and keeps no table: commits follow Postgres, and where to start reading is Postgres's word, not the
+group's. Faust's own seek to the committed offset after a rebalance may come late; owners drop what they do not expect.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from tailrace.assembler.batch import RawRecord
+from tailrace.assembler.owner import PartitionOwner, Tools
+from tailrace.assembler.repository import Progress
+from tailrace.runtime import metrics
+from tailrace.runtime.kafka import KAFKA_ERRORS
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS
+
+log = get_logger(__name__)
+
+POLL_SECONDS = 0.1
+COMMIT_EVERY_POLLS = 10
+
+
+class FaustLog:
+    """The raw topic through the Faust app's consumer: the one place that knows Faust's consumer."""
+
+    def __init__(self, app: Any, topic: str) -> None:
+        self._app = app
+        self._topic = topic
+
+    async def seek(self, partition: int, offset: int) -> None:
+        await self._app.consumer.seek(self._tp(partition), offset)
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        tp = self._tp(partition)
+        first = await self._app.consumer.earliest_offsets(tp)
+        end = await self._app.consumer.highwaters(tp)
+        return first[tp], end[tp]
+
+    async def commit(self, partition: int, offset: int) -> None:
+        await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001  (Faust would commit what was acknowledged to it; we tell it what Postgres applied)
+
+    def end(self, partition: int) -> int | None:
+        return self._app.consumer.highwater(self._tp(partition))
+
+    def is_assigned(self, partition: int) -> bool:
+        return self._tp(partition) in self._app.consumer.assignment()
+
+    def pause(self, partition: int) -> None:
+        self._app.consumer.pause_partitions({self._tp(partition)})
+
+    def resume(self, partition: int) -> None:
+        if self.is_assigned(partition):
+            self._app.consumer.resume_partitions({self._tp(partition)})
+
+    def _tp(self, partition: int) -> TP:
+        return TP(self._topic, partition)
+
+
+class Assembler:
+    """The owners of the partitions that this process is assigned."""
+
+    def __init__(self, make_tools: Callable[[], Tools]) -> None:
+        self._make_tools = make_tools
+        self._owners: dict[int, tuple[PartitionOwner, asyncio.Task[None]]] = {}
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def offer(self, partition: int, record: RawRecord) -> None:
+        """Hand a record to the partition's owner, if this process has it."""
+        owned = self._owners.get(partition)
+        if owned is not None:
+            owned[0].offer(record)
+
+    async def assign(self, partitions: Iterable[int]) -> None:
+        """Own these partitions and no others; what is kept goes on undisturbed."""
+        wanted = set(partitions)
+        for partition in self._owners.keys() - wanted:
+            await self._release(partition)
+        for partition in sorted(wanted - self._owners.keys()):
+            owner = PartitionOwner(partition, self._make_tools())
+            task = asyncio.create_task(owner.run(), name=owner.name)
+            task.add_done_callback(self._ended)
+            self._owners[partition] = (owner, task)
+        metrics.consumer_owned.set(len(self._owners))
+        log.info("assembler.assigned", partitions=sorted(wanted))
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Tell the owners what Postgres has applied, until `stop`."""
+        tools = self._make_tools()
+        polls = 0
+        while not stop.is_set():
+            polls += 1
+            try:
+                self._observe(await tools.repository.read_progress(self._owners))
+                tools.health.clear("postgres")
+                if polls % COMMIT_EVERY_POLLS == 0:
+                    await self._acknowledge()
+            except OUTAGE_ERRORS as error:
+                tools.health.block("postgres", f"{type(error).__name__}: {error}")
+                await asyncio.sleep(1)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def stop(self) -> None:
+        """Let go of all partitions."""
+        await self._acknowledge()
+        for partition in list(self._owners):
+            await self._release(partition)
+
+    def _observe(self, progress: dict[int, Progress]) -> None:
+        for partition, where in progress.items():
+            owned = self._owners.get(partition)
+            if owned is not None:
+                owned[0].observe(where)
+
+    async def _acknowledge(self) -> None:
+        try:
+            for owner, _ in list(self._owners.values()):
+                await owner.acknowledge()
+        except KAFKA_ERRORS as error:
+            log.warning("assembler.commit.failed", error=type(error).__name__)
+
+    async def _release(self, partition: int) -> None:
+        _, task = self._owners.pop(partition)
+        task.cancel()
+        await asyncio.wait([task])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An owner never ends by itself: an unexpected error of one ends the process, loudly."""
+        if not task.cancelled() and not self.failed.done():
+            self.failed.set_exception(task.exception() or RuntimeError(f"{task.get_name()} ended"))
+
+
+def make_app(app_id: str, bootstrap_servers: str, *, datadir: str, session_timeout_seconds: int) -> Any:
+    """A Faust app without tables, web server, leader topic or commits of its own."""
+    return faust.App(
+        app_id,
+        broker=[f"aiokafka://{server}" for server in bootstrap_servers.split(",")],
+        store="memory://",
+        datadir=datadir,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        value_serializer="raw",
+        key_serializer="raw",
+        stream_wait_empty=False,
+        stream_buffer_maxsize=64,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        broker_session_timeout=session_timeout_seconds,
+        broker_heartbeat_interval=session_timeout_seconds / 5,
+        broker_request_timeout=session_timeout_seconds * 2,
+        broker_check_crcs=True,
+    )
+
+
+def connect(app: Any, topic: str, assembler: Assembler) -> None:
+    """Let the app's raw topic and its assignments flow to the assembler."""
+    raw = app.topic(topic, key_serializer="raw", value_serializer="raw")
+
+    async def assemble(stream: Any) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            headers = dict(message.headers or ())
+            assembler.offer(message.partition, RawRecord(message.offset, headers, message.value))
+
+    app.agent(raw, name="assemble")(assemble)
+
+    async def assigned(_: Any, assigned: Any, **__: Any) -> None:
+        await assembler.assign(tp.partition for tp in assigned if tp.topic == topic)
+
+    app.on_partitions_assigned.connect(assigned, weak=False)

@@ -1,0 +1,108 @@
+"""One folded raw record as assembled records ready to send: one, or several chunks where it is large."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tailrace.assembler.entities import instant
+from tailrace.assembler.fold import FoldedRecord
+from tailrace.assembler.repository import Epoch
+from tailrace.wire.records import AssembledRecord, CostPart, DeadLetter, EventCount, Record, SessionRow, UserRow
+
+CHUNK_BYTES: Final = 4 * 1024 * 1024
+"""A chunk holds rows up to about this many bytes; one row may be larger."""
+
+
+class Origin(NamedTuple):
+    """Which raw record: its offset, the one before it, when the edge got it and the digest of its bytes."""
+
+    offset: int
+    previous: int
+    received_us: int
+    fingerprint: str
+
+
+class Shared(NamedTuple):
+    """Rows of users, sessions and cost parts as they stand after a record."""
+
+    users: list[UserRow]
+    sessions: list[SessionRow]
+    parts: list[CostPart]
+
+
+def assemble_record(
+    epoch: Epoch,
+    origin: Origin,
+    folded: FoldedRecord,
+    shared: Shared,
+    outcome: tuple[list[DeadLetter], list[EventCount]],
+) -> list[AssembledRecord]:
+    """The chunks of a folded record, in order."""
+    dead_letters, counts = outcome
+    whole = AssembledRecord(
+        epoch=epoch.number,
+        owner=epoch.owner,
+        partition=epoch.partition,
+        origin=origin.offset,
+        previous=origin.previous,
+        fingerprint=origin.fingerprint,
+        received_at=instant(origin.received_us),
+        observations=folded.observations,
+        observation_bodies=folded.observation_bodies,
+        traces=folded.traces,
+        trace_bodies=folded.trace_bodies,
+        scores=folded.scores,
+        sessions=shared.sessions,
+        users=shared.users,
+        cost_parts=shared.parts,
+        dead_letters=dead_letters,
+        counts=counts,
+    )
+    groups = list(_groups(whole))
+    if len(groups) == 1:
+        return [whole]
+    empty = {field: [] for field in _lists}
+    return [
+        msgspec.structs.replace(whole, **{**empty, **group}, chunk=number, chunks=len(groups))
+        for number, group in enumerate(groups)
+    ]
+
+
+_lists: Final = (
+    "observations",
+    "observation_bodies",
+    "traces",
+    "trace_bodies",
+    "scores",
+    "sessions",
+    "users",
+    "cost_parts",
+    "dead_letters",
+    "counts",
+)
+
+
+def _groups(record: AssembledRecord) -> Iterator[dict[str, list[Any]]]:
+    group: dict[str, list[Any]] = {}
+    size = 0
+    for field in _lists:
+        rows: list[Record] = getattr(record, field)
+        for row in rows:
+            weight = _weigh(row)
+            if size and size + weight > CHUNK_BYTES:
+                yield group
+                group, size = {}, 0
+            group.setdefault(field, []).append(row)
+            size += weight
+    yield group
+
+
+def _weigh(row: Record) -> int:
+    """An estimate of the row's JSON: what is large about a row is its texts."""
+    texts = 0
+    for field in row.__struct_fields__:
+        value = getattr(row, field)
+        if isinstance(value, str | bytes):
+            texts += len(value)
+    return 1_000 + 2 * texts

@@ -1,0 +1,293 @@
+"""Folding a batch of raw records of one partition: map, load what is not in memory in one query, fold in order, tell the totals.
+
+Raises Superseded when a read shows that the partition has another owner or has gone back; the caller throws the state away.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tailrace.assembler.assembled import Origin, Shared, assemble_record
+from tailrace.assembler.entities import Sighting, TraceState, instant
+from tailrace.assembler.failures import FailureBudget
+from tailrace.assembler.fold import Fold, FoldedRecord
+from tailrace.assembler.mapping import Mapped, Reject, map_record
+from tailrace.assembler.repository import Epoch, Progress, Repository
+from tailrace.assembler.rows import cost_part, session_row, user_row
+from tailrace.assembler.shelf import Shelf
+from tailrace.assembler.state import PartitionState, PartState, SharedKeys
+from tailrace.core.contributions import NOTHING, Amounts, PartKey
+from tailrace.core.pricing import PriceTable
+from tailrace.runtime import metrics
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS
+from tailrace.wire.records import AssembledRecord, DeadLetter, EventCount
+from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers
+
+log = get_logger(__name__)
+
+
+class Superseded(Exception):  # noqa: N818
+    """The owner's time is over; `cause` is a metric label."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class FoldFailedError(Exception):
+    """Folding the record at `offset` raised: the state is half changed and must be thrown away."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"folding the raw record at {offset} failed")
+        self.offset = offset
+
+
+class RawRecord(NamedTuple):
+    """A record of the raw topic."""
+
+    offset: int
+    headers: Mapping[str, bytes]
+    value: bytes
+
+    @property
+    def bytes(self) -> int:
+        return len(self.value) + 200
+
+    def fingerprint(self) -> str:
+        """A digest of what the edge wrote: the log's identity at this offset."""
+        digest = hashlib.blake2b(self.value, digest_size=16)
+        digest.update(self.headers.get("received", b"") + self.headers.get("project", b""))
+        return digest.hexdigest()
+
+
+class MappedRecord(NamedTuple):
+    """A raw record, read."""
+
+    record: RawRecord
+    headers: RawHeaders
+    mapped: Mapped
+
+
+class BatchFolder:
+    """Folds the batches of one epoch of one partition."""
+
+    def __init__(
+        self,
+        epoch: Epoch,
+        repository: Repository,
+        prices: PriceTable,
+        *,
+        max_state_bytes: int,
+        max_spans: int,
+        budget: FailureBudget,
+    ) -> None:
+        self.epoch = epoch
+        self.state = PartitionState(max_state_bytes)
+        self.applied_seen = epoch.applied_origin
+        self._repository = repository
+        self._prices = prices
+        self._max_spans = max_spans
+        self._budget = budget
+        self._previous = epoch.applied_origin
+
+    async def fold(self, batch: Sequence[RawRecord], poisoned: frozenset[int]) -> list[list[AssembledRecord]]:
+        """The assembled records, chunks of one raw record together. `poisoned`: offsets whose fold has failed before."""
+        mapped = [self._map(record, poisoned) for record in batch]
+        await self._load_entities(mapped)
+        folded = [await self._fold_guarded(one) for one in mapped]
+        await self._load_shared([result for result, _ in folded])
+        return [self._assemble(one, *result) for one, result in zip(mapped, folded, strict=True)]
+
+    def check(self, progress: Progress) -> None:
+        """Raise Superseded unless `progress` is this owner's and has not gone back."""
+        if (progress.epoch, progress.owner) != (self.epoch.number, self.epoch.owner):
+            raise Superseded("fenced")
+        if progress.applied_origin < self.applied_seen:
+            raise Superseded("went_back")
+        self.applied_seen = progress.applied_origin
+
+    def _map(self, record: RawRecord, poisoned: frozenset[int]) -> MappedRecord:
+        self._budget.note_record()
+        try:
+            headers = decode_raw_headers(dict(record.headers))
+        except BadHeadersError as error:
+            headers = _headers_of_unreadable(record)
+            return MappedRecord(
+                record,
+                headers,
+                _all_dead(headers, Reject("unknown_record_kind", str(error), None, record.value)),
+            )
+        if record.offset in poisoned:
+            return MappedRecord(record, headers, self._failed(headers, record, "folding it failed unexpectedly"))
+        try:
+            return MappedRecord(record, headers, map_record(headers, record.value))
+        except Exception as error:
+            log.exception("assembler.map.failed", partition=self.epoch.partition, origin=record.offset)
+            return MappedRecord(
+                record,
+                headers,
+                self._failed(headers, record, f"reading it failed unexpectedly: {type(error).__name__}"),
+            )
+
+    def _failed(self, headers: RawHeaders, record: RawRecord, detail: str) -> Mapped:
+        self._budget.spend(headers.project_id)
+        return _all_dead(headers, Reject("internal_error", detail, None, record.value))
+
+    async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
+        missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)
+        if not any(missing):
+            return
+        metrics.assembler_hydrations.labels(self.epoch.partition).inc()
+        loaded = await self._repository.load_entities(self.epoch.partition, missing)
+        self.check(loaded.progress)
+        for trace in loaded.traces:
+            self.state.traces.keep((trace.project_id, trace.id), trace)
+        for observation in loaded.observations:
+            self.state.keep_observation(observation)
+        for score in loaded.scores:
+            self.state.scores.keep((score.project_id, score.id), score)
+
+    async def _fold_guarded(self, one: MappedRecord) -> tuple[FoldedRecord, list[Reject]]:
+        try:
+            return await self._fold_one(one)
+        except (Superseded, *OUTAGE_ERRORS):
+            raise
+        except Exception as error:
+            raise FoldFailedError(one.record.offset) from error
+
+    async def _fold_one(self, one: MappedRecord) -> tuple[FoldedRecord, list[Reject]]:
+        fold = Fold(
+            self.state,
+            self._prices,
+            origin=one.record.offset,
+            received_us=one.headers.received_at_us,
+            max_spans=self._max_spans,
+        )
+        rejects = list(one.mapped.rejects)
+        for change in one.mapped.changes:
+            if fold.has_room_for(change):
+                fold.apply(change)
+            else:
+                rejects.append(_no_room(change.id, self._max_spans))
+        for trace in fold.shrunk_traces():
+            await self._refresh_extremes(trace)
+        return fold.finish(), rejects
+
+    async def _refresh_extremes(self, trace: TraceState) -> None:
+        members = self.state.members((trace.project_id, trace.id))
+        stored = await self._repository.load_extremes(self.epoch.partition, trace, [state.id for state in members])
+        self.check(stored.progress)
+        starts = [state.start_us for state in members]
+        ends = [state.start_us if state.end_us is None else state.end_us for state in members]
+        trace.first_start_us = min(starts + ([] if stored.first_start_us is None else [stored.first_start_us]))
+        trace.last_end_us = max(ends + ([] if stored.last_end_us is None else [stored.last_end_us]))
+
+    async def _load_shared(self, folded: Sequence[FoldedRecord]) -> None:
+        wanted = SharedKeys(set(), set(), set())
+        for result in folded:
+            for mine, its in zip(wanted, result.wants(), strict=True):
+                mine.update(its)  # pyright: ignore[reportArgumentType]
+        missing = self.state.missing_shared(wanted)
+        if not any(missing):
+            return
+        loaded = await self._repository.load_shared(self.epoch.partition, missing)
+        self.check(loaded.progress)
+        for key, sighting in loaded.users:
+            self.state.users.keep(key, sighting)
+        for key, sighting in loaded.sessions:
+            self.state.sessions.keep(key, sighting)
+        for part, amounts in loaded.parts:
+            self.state.parts.keep(part, PartState(amounts, -1))
+
+    def _assemble(self, one: MappedRecord, folded: FoldedRecord, rejects: list[Reject]) -> list[AssembledRecord]:
+        record, headers = one.record, one.headers
+        origin = Origin(record.offset, self._previous, headers.received_at_us, record.fingerprint())
+        self._previous = record.offset
+        counts = [
+            EventCount(
+                project_id=headers.project_id,
+                accepted=headers.events,
+                applied=one.mapped.events - len(rejects),
+                dead_lettered=len(rejects),
+            )
+        ]
+        letters = [_dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
+        shared = self._shared_rows(record.offset, folded)
+        metrics.assembler_folded.labels(headers.kind).inc(counts[0].applied)
+        for reject in rejects:
+            metrics.assembler_dead.labels(reject.reason).inc()
+        return assemble_record(self.epoch, origin, folded, shared, (letters, counts))
+
+    def _shared_rows(self, offset: int, folded: FoldedRecord) -> Shared:
+        users = _sight(self.state.users, folded.users, offset)
+        sessions = _sight(self.state.sessions, folded.sessions, offset)
+        parts = [
+            cost_part(key, self._add_to_part(key, offset, folded)) for key, delta in folded.deltas.items() if delta
+        ]
+        return Shared(
+            [user_row(*key, sighting) for key, sighting in users.items()],
+            [session_row(*key, sighting) for key, sighting in sessions.items()],
+            parts,
+        )
+
+    def _add_to_part(self, key: PartKey, offset: int, folded: FoldedRecord) -> Amounts:
+        part = self.state.parts.get(key)
+        total = (NOTHING if part is None else part.amounts).plus(folded.deltas[key])
+        self.state.parts.keep(key, PartState(total, offset))
+        return total
+
+
+_SeenKey = tuple[str, str]
+
+
+def _sight(
+    shelf: Shelf[_SeenKey, Sighting], seen: Sequence[tuple[_SeenKey, tuple[int, str]]], offset: int
+) -> dict[_SeenKey, Sighting]:
+    """The sightings that changed, after taking in what a record saw."""
+    changed: dict[_SeenKey, Sighting] = {}
+    for key, (at_us, environment) in seen:
+        sighting = shelf.get(key)
+        if sighting is None:
+            sighting = Sighting(at_us, at_us, environment)
+        elif not sighting.extend(at_us):
+            continue
+        sighting.last_origin = offset
+        shelf.keep(key, sighting)
+        changed[key] = sighting
+    return changed
+
+
+def _dead_letter(headers: RawHeaders, sequence: int, reject: Reject) -> DeadLetter:
+    return DeadLetter(
+        project_id=headers.project_id,
+        sequence=sequence,
+        reason=reject.reason,
+        detail=reject.detail,
+        entity=reject.entity,
+        content_kind=headers.kind,
+        payload=reject.payload,
+        received_at=instant(headers.received_at_us),
+    )
+
+
+_unreadable: Final = "ingestion"
+
+
+def _headers_of_unreadable(record: RawRecord) -> RawHeaders:
+    project = record.headers.get("project", b"").decode(errors="replace")
+    return RawHeaders(_unreadable, project, 0, 1)  # pyright: ignore[reportArgumentType]
+
+
+def _all_dead(headers: RawHeaders, reject: Reject) -> Mapped:
+    """Every event of the record is dead; the first letter has the bytes, the others point to it."""
+    others = [reject._replace(payload=b"", detail=f"{reject.detail} (the bytes are with sequence 0)")] * (
+        headers.events - 1
+    )
+    return Mapped(changes=[], rejects=[reject, *others], events=headers.events)
+
+
+def _no_room(observation_id: str, max_spans: int) -> Reject:
+    return Reject(
+        "too_many_spans", f"the trace holds {max_spans} observations, the most that one trace may", observation_id, b""
+    )

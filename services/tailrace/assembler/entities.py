@@ -1,0 +1,203 @@
+"""What the assembler holds of traces, observations and scores: the merged state and the figures derived from it. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
+from tailrace.core.merge import Folded
+from tailrace.core.pricing import Priced, PriceTable, price_usage
+from tailrace.core.usage import usage_sums
+
+_epoch: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_unpriced: Final = Priced(cost_details={}, total_cost=None)
+
+
+def instant(at_us: int) -> datetime:
+    """An aware UTC time from microseconds since 1970."""
+    return _epoch + timedelta(microseconds=at_us)
+
+
+def microseconds(at: datetime) -> int:
+    """Microseconds since 1970 of an aware time."""
+    return (at - _epoch) // timedelta(microseconds=1)
+
+
+def day_of(at_us: int) -> date:
+    """The UTC day of an instant."""
+    return instant(at_us).date()
+
+
+class PricingInputs(NamedTuple):
+    """What an observation's price depends on."""
+
+    model: str | None
+    usage: Mapping[str, int]
+    provided: Mapping[str, Decimal]
+    start_us: int
+    unit: str
+
+
+@dataclass(slots=True)
+class ObservationState:
+    """One observation. `day`, `created_us`: fixed at first sight. `last_origin`: the raw record that touched it last."""
+
+    project_id: str
+    trace_id: str
+    id: str
+    folded: Folded
+    created_us: int
+    updated_us: int
+    day: date
+    priced: Priced = _unpriced
+    pricing_inputs: PricingInputs | None = None
+    last_origin: int = -1
+
+    @property
+    def start_us(self) -> int:
+        start: int | None = self.folded.values.get("start_time")
+        return self.created_us if start is None else start
+
+    @property
+    def end_us(self) -> int | None:
+        """The end, never before the start."""
+        end: int | None = self.folded.values.get("end_time")
+        return None if end is None else max(end, self.start_us)
+
+    @property
+    def is_root(self) -> bool:
+        values = self.folded.values
+        return bool(values.get("is_root")) or values.get("parent_observation_id") is None
+
+    @property
+    def has_ended_as_root(self) -> bool:
+        values = self.folded.values
+        return self.is_root and (values.get("end_time") is not None or values.get("type") == "EVENT")
+
+    @property
+    def counted(self) -> bool:
+        return not self.folded.values.get("uncounted")
+
+    @property
+    def is_error(self) -> bool:
+        return self.folded.values.get("level") == "ERROR"
+
+    def reprice(self, table: PriceTable) -> None:
+        """Price again if anything that the price depends on has changed; else the old price, and its version, stay."""
+        inputs = self.inputs_of_price()
+        if inputs == self.pricing_inputs:
+            return
+        self.pricing_inputs = inputs
+        if inputs.model is None and not inputs.provided:
+            self.priced = _unpriced
+        else:
+            self.priced = price_usage(
+                table, inputs.model, inputs.usage, instant(inputs.start_us), inputs.provided, unit=inputs.unit
+            )
+
+    def inputs_of_price(self) -> "PricingInputs":
+        """All that its price depends on, besides the price table."""
+        provided: Mapping[str, Decimal] | None = self.folded.values.get("provided_cost_details")
+        unit: str | None = self.folded.values.get("unit")
+        return PricingInputs(
+            self.folded.values.get("model"), self.usage, provided or {}, self.start_us, unit or "TOKENS"
+        )
+
+    @property
+    def usage(self) -> dict[str, int]:
+        usage: dict[str, int] | None = self.folded.values.get("usage_details")
+        return usage or {}
+
+    @property
+    def place(self) -> Place:
+        model = self.priced.model_id or self.folded.values.get("model")
+        return Place(model, minute_of(self.start_us))
+
+    def amounts(self) -> Amounts:
+        """What it adds to its trace's contributions; an uncounted observation adds its errors only."""
+        errors = int(self.is_error)
+        if not self.counted:
+            return Amounts(errors=errors)
+        sums = usage_sums(self.usage)
+        generations = int(self.folded.values.get("type") == "GENERATION")
+        return Amounts(self.priced.total_cost or ZERO, sums.input, sums.output, sums.total, generations, errors)
+
+
+@dataclass(slots=True)
+class TraceState:
+    """One trace with its roll-up. `contributions`: what it adds to its user's windows, by (model, minute)."""
+
+    project_id: str
+    id: str
+    folded: Folded
+    created_us: int
+    updated_us: int
+    last_received_us: int
+    observation_count: int = 0
+    ended_roots: int = 0
+    first_start_us: int | None = None
+    last_end_us: int | None = None
+    amended: bool = False
+    days: set[date] = field(default_factory=set[date])
+    contributions: Contributions = field(default_factory=dict[Place, Amounts])
+    last_origin: int = -1
+
+    @property
+    def timestamp_us(self) -> int:
+        """The explicit timestamp, else the earliest start seen, else its first receipt."""
+        values = self.folded.values
+        for candidate in (values.get("timestamp"), values.get("earliest")):
+            if candidate is not None:
+                return candidate
+        return self.created_us
+
+    @property
+    def user_id(self) -> str | None:
+        return self.folded.values.get("user_id") or None
+
+    @property
+    def session_id(self) -> str | None:
+        return self.folded.values.get("session_id") or None
+
+    @property
+    def environment(self) -> str:
+        return self.folded.values.get("environment") or "default"
+
+    def totals(self) -> Amounts:
+        """The sum of its contributions."""
+        total = NOTHING
+        for amounts in self.contributions.values():
+            total = total.plus(amounts)
+        return total
+
+
+@dataclass(slots=True)
+class ScoreState:
+    """One score."""
+
+    project_id: str
+    id: str
+    folded: Folded
+    created_us: int
+    updated_us: int
+    last_origin: int = -1
+
+
+@dataclass(slots=True)
+class Sighting:
+    """When a user or a session was first and last seen by one partition."""
+
+    first_us: int
+    last_us: int
+    environment: str = "default"
+    last_origin: int = -1
+
+    def extend(self, at_us: int) -> bool:
+        """Take in another time; returns whether it lay outside."""
+        if self.first_us <= at_us <= self.last_us:
+            return False
+        self.first_us = min(self.first_us, at_us)
+        self.last_us = max(self.last_us, at_us)
+        return True

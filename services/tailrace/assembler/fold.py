@@ -1,0 +1,280 @@
+"""The fold: one mapped raw record and the partition's state in; changed rows and changes of the users' windows out.
+
+Deterministic and without I/O: the state holds all that the record touches before it starts (`PartitionState.missing_entities`).
+It mutates the state, so a fold that raised leaves a state that must be thrown away.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tailrace.assembler.entities import ObservationState, ScoreState, TraceState, day_of
+from tailrace.assembler.rows import observation_body_row, observation_row, score_row, trace_body_row, trace_row
+from tailrace.assembler.state import PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
+from tailrace.core.contributions import (
+    NOTHING,
+    ONE_TRACE,
+    Amounts,
+    Contributions,
+    PartKey,
+    Place,
+    add_amounts,
+    minute_of,
+    part_keys,
+)
+from tailrace.core.merge import Change, Folded, absorb, lift
+from tailrace.core.pricing import PriceTable
+from tailrace.wire.records import ObservationBodyRow, ObservationRow, ScoreRow, TraceBodyRow, TraceRow
+
+QUIET_US: Final = 60_000_000
+"""A trace is complete when a root has ended and nothing was received for 60 s; what comes after that amends it."""
+
+
+class Seen(NamedTuple):
+    """A time at which a user or a session was seen."""
+
+    at_us: int
+    environment: str
+
+
+@dataclass(slots=True)
+class TraceTouch:
+    """A trace while one record is folded: what it was before, and what happened to it."""
+
+    state: TraceState
+    user_before: str | None
+    before: Contributions
+    place_before: Place | None
+    had_ended: bool
+    changed: bool = False
+    body_changed: bool = False
+    shrunk: bool = False
+    latest_start_us: int | None = None
+
+
+@dataclass(slots=True)
+class FoldedRecord:
+    """What one raw record did. `deltas`: changes of cost parts. `shrunk`: traces whose first start or last end must be looked up."""
+
+    observations: list[ObservationRow] = field(default_factory=list[ObservationRow])
+    observation_bodies: list[ObservationBodyRow] = field(default_factory=list[ObservationBodyRow])
+    traces: list[TraceRow] = field(default_factory=list[TraceRow])
+    trace_bodies: list[TraceBodyRow] = field(default_factory=list[TraceBodyRow])
+    scores: list[ScoreRow] = field(default_factory=list[ScoreRow])
+    deltas: dict[PartKey, Amounts] = field(default_factory=dict[PartKey, Amounts])
+    users: list[tuple[UserKey, Seen]] = field(default_factory=list[tuple[UserKey, Seen]])
+    sessions: list[tuple[SessionKey, Seen]] = field(default_factory=list[tuple[SessionKey, Seen]])
+
+    def wants(self) -> SharedKeys:
+        """The shared rows that must be in memory before the totals can be told."""
+        return SharedKeys({key for key, _ in self.users}, {key for key, _ in self.sessions}, set(self.deltas))
+
+
+class Overflow(NamedTuple):
+    """An observation that its trace has no room for."""
+
+    change: Change
+    spans: int
+
+
+class Fold:
+    """The fold of one raw record: `apply` each change, then `finish`."""
+
+    def __init__(
+        self, state: PartitionState, prices: PriceTable, *, origin: int, received_us: int, max_spans: int
+    ) -> None:
+        self._state = state
+        self._prices = prices
+        self._origin = origin
+        self._received_us = received_us
+        self._max_spans = max_spans
+        self._touched: dict[TraceKey, TraceTouch] = {}
+        self._observations: dict[int, tuple[ObservationState, bool]] = {}
+        self._scores: dict[int, ScoreState] = {}
+
+    def has_room_for(self, change: Change) -> bool:
+        """Whether the change's trace may hold its observation."""
+        if change.kind != "observation":
+            return True
+        trace = self._state.traces.get((change.project_id, change.trace_id))
+        known = (change.project_id, change.trace_id, change.id) in self._state.observations
+        return known or trace is None or trace.observation_count < self._max_spans
+
+    def apply(self, change: Change) -> None:
+        """Take in one change."""
+        if change.kind == "score":
+            self._apply_score(change)
+        elif change.kind == "trace":
+            self._apply_trace(change)
+        else:
+            self._apply_observation(change)
+
+    def shrunk_traces(self) -> list[TraceState]:
+        """Traces whose first start or last end has moved inwards: the caller looks up the other observations' extremes."""
+        return [touch.state for touch in self._touched.values() if touch.shrunk]
+
+    def finish(self) -> FoldedRecord:
+        """The rows as they are after this record, and what it does to the windows."""
+        result = FoldedRecord()
+        for touch in self._touched.values():
+            self._finish_trace(touch, result)
+        for state, body_changed in self._observations.values():
+            result.observations.append(observation_row(state))
+            if body_changed:
+                result.observation_bodies.append(observation_body_row(state))
+            self._state.keep_observation(state)
+        for score in self._scores.values():
+            result.scores.append(score_row(score))
+            self._state.scores.keep((score.project_id, score.id), score)
+        return result
+
+    def _apply_score(self, change: Change) -> None:
+        key = (change.project_id, change.id)
+        incoming = lift(change)
+        state = self._state.scores.get(key)
+        if state is None:
+            state = ScoreState(*key, incoming, self._received_us, self._received_us)
+            self._state.scores.keep(key, state)
+        elif not absorb(state.folded, incoming, "score"):
+            return
+        state.updated_us, state.last_origin = self._received_us, self._origin
+        self._scores[id(state)] = state
+
+    def _apply_trace(self, change: Change) -> None:
+        touch = self._touch((change.project_id, change.trace_id))
+        bodies = _bodies(touch.state.folded)
+        if absorb(touch.state.folded, lift(change), "trace"):
+            touch.changed = True
+            touch.body_changed |= _bodies(touch.state.folded) != bodies
+
+    def _apply_observation(self, change: Change) -> None:
+        touch = self._touch((change.project_id, change.trace_id))
+        state = self._state.observations.get((change.project_id, change.trace_id, change.id))
+        if state is None:
+            self._add_observation(touch, change)
+            return
+        start_us, end_us = _extent(state)
+        place, amounts, ended = state.place, state.amounts(), state.has_ended_as_root
+        bodies = _bodies(state.folded)
+        if not absorb(state.folded, lift(change), "observation"):
+            return
+        state.reprice(self._prices)
+        trace = touch.state
+        add_amounts(trace.contributions, place, amounts.negated())
+        trace.ended_roots -= ended
+        new_start_us, new_end_us = _extent(state)
+        touch.shrunk |= new_start_us > start_us == trace.first_start_us or new_end_us < end_us == trace.last_end_us
+        self._include(touch, state, body_changed=_bodies(state.folded) != bodies)
+
+    def _add_observation(self, touch: TraceTouch, change: Change) -> None:
+        received = self._received_us
+        state = ObservationState(
+            change.project_id, change.trace_id, change.id, lift(change), received, received, day_of(received)
+        )
+        state.day = day_of(state.start_us)
+        state.reprice(self._prices)
+        self._state.keep_observation(state)
+        touch.state.observation_count += 1
+        self._include(touch, state, body_changed=any(part is not None for part in _bodies(state.folded)))
+
+    def _include(self, touch: TraceTouch, state: ObservationState, *, body_changed: bool) -> None:
+        """Count an observation, new or changed, into its trace."""
+        trace = touch.state
+        start_us, end_us = _extent(state)
+        add_amounts(trace.contributions, state.place, state.amounts())
+        trace.ended_roots += state.has_ended_as_root
+        trace.days.add(state.day)
+        trace.first_start_us = start_us if trace.first_start_us is None else min(trace.first_start_us, start_us)
+        trace.last_end_us = end_us if trace.last_end_us is None else max(trace.last_end_us, end_us)
+        touch.latest_start_us = max(start_us, touch.latest_start_us or start_us)
+        touch.changed = True
+        state.updated_us, state.last_origin = self._received_us, self._origin
+        _, before = self._observations.get(id(state), (state, False))
+        self._observations[id(state)] = (state, before or body_changed)
+
+    def _touch(self, key: TraceKey) -> TraceTouch:
+        touch = self._touched.get(key)
+        if touch is not None:
+            return touch
+        state = self._state.traces.get(key)
+        if state is None:
+            received = self._received_us
+            state = TraceState(*key, Folded({}, {}, None), received, received, received)
+            self._state.traces.keep(key, state)
+            touch = TraceTouch(state, None, {}, None, had_ended=False)
+        else:
+            touch = TraceTouch(
+                state, state.user_id, dict(state.contributions), _place_of(state), had_ended=state.ended_roots > 0
+            )
+        self._touched[key] = touch
+        return touch
+
+    def _finish_trace(self, touch: TraceTouch, result: FoldedRecord) -> None:
+        state = touch.state
+        if not touch.changed:
+            return
+        values = state.folded.values
+        if "timestamp" not in values and "earliest" not in values:
+            values["earliest"] = state.first_start_us or self._received_us
+        self._note_receipt(state, had_ended=touch.had_ended)
+        self._count_trace(touch)
+        _add_deltas(result.deltas, state, touch)
+        result.traces.append(trace_row(state))
+        if touch.body_changed:
+            result.trace_bodies.append(trace_body_row(state))
+        self._note_sightings(touch, result)
+        self._state.traces.keep((state.project_id, state.id), state)
+
+    def _note_receipt(self, state: TraceState, *, had_ended: bool) -> None:
+        received_us = self._received_us
+        if had_ended and received_us - state.last_received_us >= QUIET_US:
+            state.amended = True
+        state.last_received_us = max(state.last_received_us, received_us)
+        state.updated_us, state.last_origin = received_us, self._origin
+
+    def _count_trace(self, touch: TraceTouch) -> None:
+        """Let the trace itself stand at the minute of its timestamp."""
+        place = _place_of(touch.state)
+        if place == touch.place_before:
+            return
+        contributions = touch.state.contributions
+        if touch.place_before is not None:
+            add_amounts(contributions, touch.place_before, ONE_TRACE.negated())
+        add_amounts(contributions, place, ONE_TRACE)
+
+    def _note_sightings(self, touch: TraceTouch, result: FoldedRecord) -> None:
+        state = touch.state
+        for at_us in {state.timestamp_us, touch.latest_start_us or state.timestamp_us}:
+            seen = Seen(at_us, state.environment)
+            if state.user_id is not None:
+                result.users.append(((state.project_id, state.user_id), seen))
+            if state.session_id is not None:
+                result.sessions.append(((state.project_id, state.session_id), seen))
+
+
+def _add_deltas(deltas: dict[PartKey, Amounts], state: TraceState, touch: TraceTouch) -> None:
+    """What the trace's change does to the windows: its user's places before are taken back, those after are added."""
+    for user_id, contributions, sign in (
+        (touch.user_before, touch.before, -1),
+        (state.user_id, state.contributions, 1),
+    ):
+        other = state.contributions if sign < 0 else touch.before
+        same_user = touch.user_before == state.user_id
+        for place, amounts in contributions.items():
+            if same_user and other.get(place) == amounts:
+                continue
+            for key in part_keys(state.project_id, user_id, place):
+                change = amounts.negated() if sign < 0 else amounts
+                deltas[key] = deltas.get(key, NOTHING).plus(change)
+
+
+def _place_of(state: TraceState) -> Place:
+    return Place(None, minute_of(state.timestamp_us))
+
+
+def _extent(state: ObservationState) -> tuple[int, int]:
+    start_us, end_us = state.start_us, state.end_us
+    return start_us, start_us if end_us is None else end_us
+
+
+def _bodies(folded: Folded) -> tuple[object, object, object]:
+    return folded.values.get("input"), folded.values.get("output"), folded.metadata

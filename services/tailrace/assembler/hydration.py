@@ -1,0 +1,108 @@
+"""Rows of Postgres back into the assembler's state, so that a late event merges like an early one. JSON of `queries.sql` in."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
+from tailrace.core.contributions import Amounts, Contributions, PartKey, Place
+from tailrace.core.pricing import Priced
+from tailrace.core.stamps import load_folded
+
+Row = dict[str, Any]
+
+
+def trace_from_row(row: Row) -> TraceState:
+    """The state of a stored trace."""
+    return TraceState(
+        project_id=row["project_id"],
+        id=row["id"],
+        folded=load_folded("trace", row, row["metadata"] or {}, row["stamps"]),
+        created_us=row["created"],
+        updated_us=row["updated"],
+        last_received_us=row["last_received"],
+        observation_count=row["observation_count"],
+        ended_roots=row["ended_roots"],
+        first_start_us=row["first_start"],
+        last_end_us=row["last_end"],
+        amended=row["amended"],
+        days={date.fromisoformat(day) for day in row["days"]},
+        contributions=contributions_from_json(row["contributions"]),
+    )
+
+
+def observation_from_row(row: Row) -> ObservationState:
+    """The state of a stored observation, with the price that it has."""
+    provided = _money_by_key(row["provided_cost_details"])
+    values = {**row, "provided_cost_details": provided, "uncounted": not row["counted"]}
+    state = ObservationState(
+        project_id=row["project_id"],
+        trace_id=row["trace_id"],
+        id=row["id"],
+        folded=load_folded("observation", values, row["metadata"] or {}, row["stamps"]),
+        created_us=row["created"],
+        updated_us=row["updated"],
+        day=date.fromisoformat(row["day"]),
+        priced=Priced(
+            cost_details=_money_by_key(row["cost_details"]) or {},
+            total_cost=_money(row["total_cost"]),
+            model_id=row["model_id"],
+            price_version=row["price_version"],
+            tier=row["pricing_tier"],
+            input_price=_money(row["input_price"]),
+            output_price=_money(row["output_price"]),
+        ),
+    )
+    state.pricing_inputs = state.inputs_of_price()
+    return state
+
+
+def score_from_row(row: Row) -> ScoreState:
+    """The state of a stored score."""
+    folded = load_folded("score", row, row["metadata"] or {}, row["stamps"])
+    return ScoreState(row["project_id"], row["id"], folded, row["created"], row["updated"])
+
+
+def sighting_from_row(row: Row) -> Sighting:
+    """The state of a stored user or session."""
+    return Sighting(row["first"], row["last"], row.get("environment", "default"))
+
+
+def part_from_row(row: Row) -> tuple[PartKey, Amounts]:
+    """A stored cost part."""
+    key = PartKey(row["project_id"], row["user_id"], row["model"], row["bucket"], row["start"])
+    return key, Amounts(
+        Decimal(row["cost"]),
+        row["input_tokens"],
+        row["output_tokens"],
+        row["total_tokens"],
+        row["generations"],
+        row["errors"],
+        row["traces"],
+    )
+
+
+def contributions_to_json(contributions: Contributions) -> str:
+    """`[[model, minute_us, cost, input, output, total, generations, errors, traces], …]` in a stable order."""
+    rows = [
+        [place.model, place.minute_us, str(amounts.cost), *amounts[1:]]
+        for place, amounts in sorted(contributions.items(), key=lambda item: (item[0].minute_us, item[0].model or ""))
+    ]
+    return orjson.dumps(rows).decode()
+
+
+def contributions_from_json(rows: list[list[Any]]) -> Contributions:
+    """What `contributions_to_json` wrote, parsed."""
+    return {Place(row[0], row[1]): Amounts(Decimal(row[2]), *row[3:]) for row in rows}
+
+
+def _money(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _money_by_key(text: str | None) -> dict[str, Decimal] | None:
+    """The numbers of a JSON object, exactly: orjson would make floats of them."""
+    return None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)

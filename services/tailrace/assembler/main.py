@@ -1,0 +1,95 @@
+"""`tailrace assembler`: raw records in, assembled records, cost parts and dead letters out."""
+
+import argparse
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+
+from tailrace.assembler.app import Assembler, FaustLog, connect, make_app
+from tailrace.assembler.failures import FailureBudget
+from tailrace.assembler.owner import Tools
+from tailrace.assembler.repository import Repository
+from tailrace.assembler.sender import KafkaSender
+from tailrace.core.pricing import load_price_table
+from tailrace.runtime.kafka import require_bootstrap_servers
+from tailrace.runtime.lifecycle import run_service
+from tailrace.runtime.postgres import observe_pool, require_dsn
+from tailrace.runtime.probes import Health
+from tailrace.runtime.resources import schemas
+from tailrace.runtime.settings import Settings
+from tailrace.runtime.startup import raw_partitions, wait_for_pool
+from tailrace.wire.topics import topics_of
+
+
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """The assembler has settings only."""
+
+
+def run(_: argparse.Namespace, settings: Settings) -> int:
+    require_bootstrap_servers(settings.kafka)
+    require_dsn(settings.postgres)
+    return run_service("assembler", settings, assemble)
+
+
+async def assemble(settings: Settings, health: Health, stop: asyncio.Event) -> None:
+    """Run the assembler until `stop`."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            await wait_for_pool(settings.postgres, health, stop, application="assembler")
+        )
+        observe_pool(pool)
+        partitions = await raw_partitions(pool, settings.kafka, health, stop)
+        datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-faust-"))
+        await _run_app(settings, health, stop, (pool, partitions, datadir))
+
+
+async def _run_app(
+    settings: Settings, health: Health, stop: asyncio.Event, parts: tuple[asyncpg.Pool, int, str]
+) -> None:
+    pool, partitions, datadir = parts
+    topics = topics_of(settings.kafka.topic_prefix)
+    app = make_app(
+        f"{settings.kafka.topic_prefix}assembler",
+        require_bootstrap_servers(settings.kafka),
+        datadir=datadir,
+        session_timeout_seconds=settings.kafka.session_timeout_seconds,
+    )
+    sender = KafkaSender(settings.kafka, client_id="tailrace-assembler")
+    tools = Tools(
+        log=FaustLog(app, topics.raw),
+        repository=Repository(pool),
+        sender=sender,
+        prices=load_price_table((schemas() / "prices.json").read_bytes()),
+        topics=topics,
+        partitions=partitions,
+        limits=settings.processing,
+        health=health,
+        budget=FailureBudget(),
+    )
+    assembler = Assembler(lambda: tools)
+    connect(app, topics.raw, assembler)
+    await _serve(app, assembler, health, stop)
+    await sender.stop()
+
+
+async def _serve(app: Any, assembler: Assembler, health: Health, stop: asyncio.Event) -> None:
+    """Start Faust, follow Postgres, and stop both in order; raises what ended an owner unexpectedly."""
+    await app.start()
+    health.started()
+    following = asyncio.create_task(assembler.follow(stop))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopping, following, assembler.failed], return_when=asyncio.FIRST_COMPLETED)
+        if assembler.failed.done():
+            assembler.failed.result()
+        if following.done():
+            following.result()
+    finally:
+        stop.set()
+        stopping.cancel()
+        await assembler.stop()
+        await asyncio.wait([following])
+        await app.stop()

@@ -1,0 +1,354 @@
+"""The owner of one raw partition: takes an epoch, starts behind what Postgres has applied, folds in order, and acknowledges what is applied.
+
+The rules, and what breaks without each, are in docs/decisions on positions. In short: a new owner fences the old one; the log must still
+be the one that Postgres knows; a failed send, a gap or a foreign epoch ends this ownership, and the next one starts from Postgres.
+"""
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol
+
+from tailrace.assembler.batch import BatchFolder, FoldFailedError, RawRecord, Superseded
+from tailrace.assembler.failures import FailureBudget
+from tailrace.assembler.repository import Epoch, Progress, Repository
+from tailrace.assembler.sender import Sender, SendError, assembled_messages, side_messages
+from tailrace.core.pricing import PriceTable
+from tailrace.runtime import metrics
+from tailrace.runtime.kafka import KAFKA_ERRORS
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS
+from tailrace.runtime.probes import Health
+from tailrace.runtime.settings import Processing
+from tailrace.wire.topics import Topics
+
+log = get_logger(__name__)
+
+BATCH_RECORDS: Final = 100
+BATCH_BYTES: Final = 4 * 1024 * 1024
+RESEEK_SECONDS: Final = 2.0
+FENCED_PAUSE_SECONDS: Final = 3.0
+"""After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
+
+
+class RawLog(Protocol):
+    """The raw topic as its owner sees it. May raise KAFKA_ERRORS."""
+
+    async def seek(self, partition: int, offset: int) -> None: ...
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        """The first offset that is still there, and the one after the last."""
+        ...
+
+    async def commit(self, partition: int, offset: int) -> None: ...
+    def end(self, partition: int) -> int | None:
+        """The offset after the last as far as known without asking."""
+        ...
+
+    def is_assigned(self, partition: int) -> bool: ...
+    def pause(self, partition: int) -> None: ...
+    def resume(self, partition: int) -> None: ...
+
+
+class Tools(NamedTuple):
+    """What every owner of a process shares."""
+
+    log: RawLog
+    repository: Repository
+    sender: Sender
+    prices: PriceTable
+    topics: Topics
+    partitions: int
+    limits: Processing
+    health: Health
+    budget: FailureBudget
+
+
+class Pending(NamedTuple):
+    """A raw record that is folded and sent, and not applied yet."""
+
+    origin: int
+    bytes: int
+    received_at: float
+
+
+class PartitionOwner:
+    """One partition, from its assignment to its revocation, over any number of epochs."""
+
+    def __init__(self, partition: int, tools: Tools) -> None:
+        self.partition = partition
+        self._tools = tools
+        self._queue: deque[RawRecord] = deque()
+        self._queued_bytes = 0
+        self._pending: deque[Pending] = deque()
+        self._pending_bytes = 0
+        self._expected: int | None = None
+        self._reseek_at = 0.0
+        self._folder: BatchFolder | None = None
+        self._fingerprint_due: str | None = None
+        self._superseded: Superseded | None = None
+        self._poisoned: frozenset[int] = frozenset()
+        self._paused = False
+        self._committed = -1
+        self._wake = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        return f"raw/{self.partition}"
+
+    def offer(self, record: RawRecord) -> None:
+        """Take a record from the log. What is not the next expected one is dropped: a seek brings it back or it is known already."""
+        if self._expected is None or record.offset < self._expected:
+            return
+        if record.offset > self._expected:
+            self._request_reseek()
+            return
+        self._expected += 1
+        self._queue.append(record)
+        self._queued_bytes += record.bytes
+        self._pause_if_full()
+        self._wake.set()
+
+    def observe(self, progress: Progress) -> None:
+        """Take note of where Postgres stands."""
+        folder = self._folder
+        if folder is None or self._superseded is not None:
+            return
+        try:
+            folder.check(progress)
+        except Superseded as superseded:
+            self._supersede(superseded)
+            return
+        while self._pending and self._pending[0].origin <= progress.applied_origin:
+            self._pending_bytes -= self._pending.popleft().bytes
+        folder.state.evict(progress.applied_origin)
+        self._report(progress.applied_origin)
+        self._resume_if_drained()
+        self._wake.set()
+
+    async def acknowledge(self) -> None:
+        """Commit what is applied to the consumer group, so that its lag is the distance between accepted and stored."""
+        folder = self._folder
+        if folder is not None and folder.applied_seen != self._committed:
+            committing = folder.applied_seen
+            await self._tools.log.commit(self.partition, committing + 1)
+            self._committed = committing
+
+    async def run(self) -> None:
+        """Own the partition until cancelled."""
+        cause = "assigned"
+        try:
+            while True:
+                cause = await self._one_epoch(cause)
+        finally:
+            self._forget_metrics()
+
+    async def _one_epoch(self, cause: str) -> str:
+        """Take an epoch and work in it until it ends; returns why it did."""
+        try:
+            await self._own(cause)
+        except Superseded as superseded:
+            log.info("assembler.epoch.ended", partition=self.partition, cause=superseded.cause)
+            await asyncio.sleep(FENCED_PAUSE_SECONDS if superseded.cause == "fenced" else 0.1)
+            return superseded.cause
+        except SendError as error:
+            log.warning("assembler.send.failed", partition=self.partition, error=str(error))
+            await asyncio.sleep(1)
+            return "send_failed"
+        except FoldFailedError as error:
+            log.exception("assembler.fold.failed", partition=self.partition, origin=error.offset)
+            self._poisoned |= {error.offset}
+            return "fold_failed"
+        except (*OUTAGE_ERRORS, *KAFKA_ERRORS) as error:
+            log.warning("assembler.outage", partition=self.partition, error=type(error).__name__, detail=str(error))
+            self._tools.health.block(self.name, f"{type(error).__name__}: {error}")
+            await asyncio.sleep(1)
+            return "outage"
+        finally:
+            self._end_epoch()
+        return "ended"
+
+    async def _own(self, cause: str) -> None:
+        epoch = await self._acquire()
+        metrics.assembler_epochs.labels(cause).inc()
+        limits = self._tools.limits
+        self._folder = BatchFolder(
+            epoch,
+            self._tools.repository,
+            self._tools.prices,
+            max_state_bytes=limits.max_state_bytes,
+            max_spans=limits.max_spans_per_trace,
+            budget=self._tools.budget,
+        )
+        await self._start_behind_applied(epoch)
+        log.info(
+            "assembler.epoch.taken",
+            partition=self.partition,
+            epoch=epoch.number,
+            applied=epoch.applied_origin,
+            cause=cause,
+        )
+        self._tools.health.clear(self.name)
+        while True:
+            batch = await self._next_batch()
+            await self._process(self._folder, batch)
+
+    async def _acquire(self) -> Epoch:
+        while True:
+            if self._tools.log.is_assigned(self.partition):
+                epoch = await self._tools.repository.acquire_epoch(self.partition)
+                if epoch is not None:
+                    self._tools.health.clear(self.name)
+                    return epoch
+                metrics.assembler_halted.set(1)
+                self._tools.health.block(self.name, "the partition stands still until an operator resumes it")
+            await asyncio.sleep(1)
+
+    async def _start_behind_applied(self, epoch: Epoch) -> None:
+        """Check that the log still is the one that Postgres knows, and let reading start behind what is applied."""
+        first, end = await self._tools.log.bounds(self.partition)
+        applied = epoch.applied_origin
+        if first > applied + 1:
+            await self._halt(epoch, f"the log begins at {first}, but only {applied} is applied: records are lost")
+        if end < applied + 1:
+            await self._halt(
+                epoch, f"the log ends at {end}, but {applied} is applied already: it is shorter than what was read"
+            )
+        verify = epoch.fingerprint is not None and first <= applied
+        self._fingerprint_due = epoch.fingerprint.hex() if verify and epoch.fingerprint is not None else None
+        self._expected = applied if verify else applied + 1
+        await self._tools.log.seek(self.partition, self._expected)
+
+    async def _halt(self, epoch: Epoch, reason: str) -> None:
+        log.error("assembler.partition.halted", partition=self.partition, reason=reason)
+        await self._tools.repository.halt_partition(epoch, reason)
+        raise Superseded("halted")
+
+    async def _next_batch(self) -> list[RawRecord]:
+        """The next records in order, once there is room for more unapplied ones."""
+        while True:
+            self._wake.clear()
+            if self._superseded is not None:
+                raise self._superseded
+            await self._reseek_if_due()
+            if self._queue and self._has_room():
+                await self._check_fingerprint()
+                if self._queue:
+                    return self._take()
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), 1.0)
+
+    async def _check_fingerprint(self) -> None:
+        if self._fingerprint_due is None or self._folder is None:
+            return
+        record = self._queue.popleft()
+        self._queued_bytes -= record.bytes
+        if record.fingerprint() != self._fingerprint_due:
+            await self._halt(
+                self._folder.epoch, f"the log has another record at {record.offset} than the one that is applied"
+            )
+        self._fingerprint_due = None
+
+    def _take(self) -> list[RawRecord]:
+        batch: list[RawRecord] = []
+        size = 0
+        while self._queue and len(batch) < BATCH_RECORDS and size < BATCH_BYTES:
+            record = self._queue.popleft()
+            size += record.bytes
+            batch.append(record)
+        self._queued_bytes -= size
+        return batch
+
+    async def _process(self, folder: BatchFolder, batch: list[RawRecord]) -> None:
+        started = time.monotonic()
+        assembled = await folder.fold(batch, self._poisoned)
+        metrics.assembler_fold_seconds.observe(time.monotonic() - started)
+        metrics.assembler_batch.observe(len(batch))
+        tools = self._tools
+        chunks = [chunk for record in assembled for chunk in record]
+        await tools.sender.send(
+            [message for chunk in chunks for message in side_messages(tools.topics, chunk, tools.partitions)]
+        )
+        if self._superseded is not None:
+            raise self._superseded
+        self._note_pending(batch)
+        await tools.sender.send(assembled_messages(tools.topics, chunks))
+
+    def _note_pending(self, batch: list[RawRecord]) -> None:
+        label = str(self.partition)
+        now = time.time()
+        for record in batch:
+            received = record.headers.get("received", b"")
+            self._pending.append(
+                Pending(record.offset, record.bytes, int(received) / 1e6 if received.isdigit() else now)
+            )
+            self._pending_bytes += record.bytes
+            metrics.assembler_records.labels(label).inc()
+            metrics.assembler_record_bytes.labels(label).inc(record.bytes)
+
+    def _has_room(self) -> bool:
+        return not self._pending or self._pending_bytes < self._tools.limits.max_unapplied_bytes
+
+    def _pause_if_full(self) -> None:
+        if not self._paused and self._queued_bytes + self._pending_bytes > self._tools.limits.max_unapplied_bytes:
+            self._paused = True
+            self._tools.log.pause(self.partition)
+
+    def _resume_if_drained(self) -> None:
+        if self._paused and self._queued_bytes + self._pending_bytes <= self._tools.limits.max_unapplied_bytes // 2:
+            self._paused = False
+            self._tools.log.resume(self.partition)
+
+    def _request_reseek(self) -> None:
+        if self._reseek_at == 0.0:
+            self._reseek_at = time.monotonic()
+            self._wake.set()
+
+    async def _reseek_if_due(self) -> None:
+        """A gap was delivered: a record was dropped on the way here. Go back for it."""
+        if self._reseek_at and self._expected is not None and time.monotonic() >= self._reseek_at:
+            self._reseek_at = time.monotonic() + RESEEK_SECONDS
+            expected = self._expected
+            log.info("assembler.log.reseek", partition=self.partition, offset=expected)
+            await self._tools.log.seek(self.partition, expected)
+            self._reseek_at = 0.0
+
+    def _supersede(self, superseded: Superseded) -> None:
+        self._superseded = superseded
+        self._wake.set()
+
+    def _end_epoch(self) -> None:
+        """Throw away everything that belongs to the epoch."""
+        self._folder = None
+        self._expected = None
+        self._fingerprint_due = None
+        self._superseded = None
+        self._reseek_at = 0.0
+        self._committed = -1
+        self._queue.clear()
+        self._pending.clear()
+        self._queued_bytes = self._pending_bytes = 0
+        self._resume_if_drained()
+
+    def _report(self, applied: int) -> None:
+        label = (self._tools.topics.raw, str(self.partition))
+        end = self._tools.log.end(self.partition)
+        lag = 0 if end is None else max(0, end - applied - 1)
+        oldest = self._pending[0].received_at if self._pending else None
+        metrics.consumer_lag.labels(*label).set(lag)
+        metrics.consumer_lag_seconds.labels(*label).set(max(0.0, time.time() - oldest) if oldest is not None else 0)
+        metrics.consumer_position.labels(*label).set(applied + 1)
+        metrics.assembler_unapplied.labels(str(self.partition)).set(self._pending_bytes)
+        if self._folder is not None:
+            metrics.assembler_state.labels(str(self.partition)).set(self._folder.state.bytes)
+        position = (self._expected or 0) - len(self._queue)
+        self._tools.health.report_progress(self.name, position=position, lagging=bool(self._queue) and self._has_room())
+
+    def _forget_metrics(self) -> None:
+        label = (self._tools.topics.raw, str(self.partition))
+        for gauge in (metrics.consumer_lag, metrics.consumer_lag_seconds, metrics.consumer_position):
+            with suppress(KeyError):
+                gauge.remove(*label)
+        self._tools.health.forget(self.name)
+        self._tools.health.clear(self.name)

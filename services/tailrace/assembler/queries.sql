@@ -1,0 +1,106 @@
+-- name: acquire_epoch
+-- A new epoch of a partition for a new owner; nothing for a partition that stands still. Numbers never go back, even if the clock does.
+update stream_progress
+set epoch = greatest(epoch + 1, $2), owner = $3, updated_at = now()
+where partition = $1 and halted_reason is null
+returning epoch, applied_origin, applied_fingerprint
+
+-- name: read_progress
+-- Where each partition stands.
+select partition, epoch, owner, applied_origin, halted_reason from stream_progress where partition = any($1::int[])
+
+-- name: halt_partition
+-- The log and the database contradict each other: stand still until an operator decides. Only the current owner may say so.
+update stream_progress
+set halted_reason = $4, updated_at = now()
+where partition = $1 and epoch = $2 and owner = $3
+
+-- name: load_entities
+-- What a batch of raw records touches, with the progress that it is as of: one statement, so one snapshot.
+-- Money as text (JSON numbers would be read as floats), times in microseconds since 1970.
+select
+    (select json_build_object('epoch', epoch, 'owner', owner, 'applied_origin', applied_origin)
+     from stream_progress where partition = $1) as progress,
+    (select json_agg(row_to_json(found)) from (
+        select t.project_id, t.id, t.name, t.user_id, t.session_id, t.release, t.version, t.environment, t.public, t.tags,
+               t.external_id, t.observation_count, t.ended_roots, t.amended, t.days, t.contributions, t.warnings, t.stamps,
+               micros(t.timestamp) as timestamp, micros(t.first_start) as first_start, micros(t.last_end) as last_end,
+               micros(t.last_received_at) as last_received, micros(t.created_at) as created, micros(t.updated_at) as updated,
+               b.input, b.output, b.metadata
+        from unnest($2::text[], $3::text[]) as wanted (project_id, id)
+        join traces t using (project_id, id)
+        left join trace_bodies b on b.project_id = t.project_id and b.trace_id = t.id
+    ) as found) as traces,
+    (select json_agg(row_to_json(found)) from (
+        select o.project_id, o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.environment, o.level,
+               o.status_message, o.version, o.is_root, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
+               o.usage_details, o.provided_cost_details::text as provided_cost_details, o.cost_details::text as cost_details, o.unit,
+               o.total_cost::text as total_cost, o.input_price::text as input_price, o.output_price::text as output_price,
+               o.price_version, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.stamps,
+               micros(o.start_time) as start_time, micros(o.end_time) as end_time,
+               micros(o.completion_start_time) as completion_start_time,
+               micros(o.created_at) as created, micros(o.updated_at) as updated,
+               b.input, b.output, b.metadata
+        from unnest($4::text[], $5::text[], $6::text[]) as wanted (project_id, trace_id, id)
+        join traces t on t.project_id = wanted.project_id and t.id = wanted.trace_id
+        join observations o on o.project_id = wanted.project_id and o.trace_id = wanted.trace_id and o.id = wanted.id
+            and o.day = any (t.days)
+        left join observation_bodies b on b.project_id = o.project_id and b.trace_id = o.trace_id and b.id = o.id and b.day = o.day
+    ) as found) as observations,
+    (select json_agg(row_to_json(found)) from (
+        select s.project_id, s.id, s.name, s.data_type, s.value, s.string_value, s.long_string_value, s.source, s.comment, s.metadata,
+               s.trace_id, s.observation_id, s.session_id, s.dataset_run_id, s.environment, s.config_id, s.queue_id,
+               s.author_user_id, s.stamps, micros(s.timestamp) as timestamp, micros(s.created_at) as created,
+               micros(s.updated_at) as updated
+        from unnest($7::text[], $8::text[]) as wanted (project_id, id)
+        join scores s using (project_id, id)
+    ) as found) as scores
+
+-- name: load_shared
+-- This partition's own rows of users, sessions and cost parts, and the extremes of traces without the observations in memory.
+select
+    (select json_build_object('epoch', epoch, 'owner', owner, 'applied_origin', applied_origin)
+     from stream_progress where partition = $1) as progress,
+    (select json_agg(row_to_json(found)) from (
+        select u.project_id, u.id, micros(u.first_seen_at) as first, micros(u.last_seen_at) as last
+        from unnest($2::text[], $3::text[]) as wanted (project_id, id)
+        join users u using (project_id, id) where u.partition = $1
+    ) as found) as users,
+    (select json_agg(row_to_json(found)) from (
+        select s.project_id, s.id, micros(s.created_at) as first, micros(s.last_seen_at) as last, s.environment
+        from unnest($4::text[], $5::text[]) as wanted (project_id, id)
+        join sessions s using (project_id, id) where s.partition = $1
+    ) as found) as sessions,
+    (select json_agg(row_to_json(found)) from (
+        select p.project_id, p.user_id, p.model, p.bucket, micros(p.bucket_start) as start, p.cost::text as cost,
+               p.input_tokens, p.output_tokens, p.total_tokens, p.generations, p.errors, p.traces
+        from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[])
+            as wanted (project_id, user_id, model, bucket, bucket_start)
+        cross join lateral (
+            select * from cost_parts c
+            where c.project_id = wanted.project_id and c.bucket = wanted.bucket and c.bucket_start = wanted.bucket_start
+              and c.partition = $1 and c.user_id = wanted.user_id and c.model = wanted.model
+            union all
+            select * from cost_parts c
+            where c.project_id = wanted.project_id and c.bucket = wanted.bucket and c.bucket_start = wanted.bucket_start
+              and c.partition = $1 and c.user_id = wanted.user_id and c.model is null and wanted.model is null
+            union all
+            select * from cost_parts c
+            where c.project_id = wanted.project_id and c.bucket = wanted.bucket and c.bucket_start = wanted.bucket_start
+              and c.partition = $1 and c.user_id is null and wanted.user_id is null and c.model = wanted.model
+            union all
+            select * from cost_parts c
+            where c.project_id = wanted.project_id and c.bucket = wanted.bucket and c.bucket_start = wanted.bucket_start
+              and c.partition = $1 and c.user_id is null and wanted.user_id is null and c.model is null and wanted.model is null
+        ) as p
+    ) as found) as parts
+
+-- name: load_extremes
+-- The first start and last end of a trace's observations but for those in memory.
+select
+    (select json_build_object('epoch', epoch, 'owner', owner, 'applied_origin', applied_origin)
+     from stream_progress where partition = $1) as progress,
+    micros(min(o.start_time)) as first_start,
+    micros(max(greatest(coalesce(o.end_time, o.start_time), o.start_time))) as last_end
+from observations o
+where o.project_id = $2 and o.trace_id = $3 and o.day = any ($4::date[]) and o.id <> all ($5::text[])

@@ -1,0 +1,120 @@
+"""Sending: cost parts and dead letters first, and once Kafka has them the assembled records. Every send is awaited.
+
+A send that fails or takes too long raises: the partition's owner must start over. The producer is then replaced, because an idempotent
+producer that lost a batch refuses all that follow.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka.errors import KafkaError
+
+from tailrace.runtime.kafka import make_producer
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.settings import Kafka
+from tailrace.wire.records import AssembledRecord, CostPart, CostPartsRecord, DeadLetterRecord, encode_record
+from tailrace.wire.topics import Topics, partition_of
+
+log = get_logger(__name__)
+
+
+class SendError(Exception):
+    """Kafka has not confirmed a record."""
+
+
+class Message(NamedTuple):
+    """One Kafka record."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+
+
+class Sender(Protocol):
+    """Sends messages; returns once all are confirmed. Order within a topic's partition is kept. Raises SendError."""
+
+    async def send(self, messages: Sequence[Message]) -> None: ...
+
+
+class KafkaSender:
+    """A Sender over one idempotent producer, which it replaces when it fails."""
+
+    def __init__(self, settings: Kafka, *, client_id: str) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._producer: Any = None
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect. Raises one of KAFKA_ERRORS."""
+        await self._current()
+
+    async def stop(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        producer: Any = None
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_seconds * 2):
+                producer = await self._current()
+                confirmations = [
+                    await producer.send(message.topic, message.value, key=message.key, partition=message.partition)
+                    for message in messages
+                ]
+                await asyncio.gather(*confirmations)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._discard(producer)
+            raise SendError(f"{type(error).__name__}: {error}") from error
+
+    async def _current(self) -> Any:
+        async with self._lock:
+            if self._producer is None:
+                producer = make_producer(self._settings, client_id=self._client_id)
+                await producer.start()
+                self._producer = producer
+            return self._producer
+
+    async def _discard(self, producer: Any) -> None:
+        if producer is None or producer is not self._producer:
+            return
+        self._producer = None
+        log.warning("assembler.producer.replaced")
+        try:
+            async with asyncio.timeout(5):
+                await producer.stop()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("assembler.producer.stop_failed", error=type(error).__name__)
+
+
+def assembled_messages(topics: Topics, records: Sequence[AssembledRecord]) -> list[Message]:
+    """The assembled records of one partition, in order."""
+    return [Message(topics.assembled, record.partition, None, encode_record(record)) for record in records]
+
+
+def side_messages(topics: Topics, record: AssembledRecord, partitions: int) -> list[Message]:
+    """What must be confirmed before its assembled record is sent: cost parts for the meter, dead letters for their topic."""
+    messages: list[Message] = []
+    for (project_id, user_id), parts in groupby(sorted(record.cost_parts, key=_owner_of), key=_owner_of):
+        key = f"{project_id}:{user_id}"
+        changed = CostPartsRecord(
+            partition=record.partition, epoch=record.epoch, origin=record.origin, parts=list(parts)
+        )
+        messages.append(
+            Message(
+                topics.cost_parts, partition_of(project_id, user_id, partitions), key.encode(), encode_record(changed)
+            )
+        )
+    for letter in record.dead_letters:
+        dead = DeadLetterRecord(partition=record.partition, origin=record.origin, letter=letter)
+        messages.append(Message(topics.dead, record.partition, letter.project_id.encode(), encode_record(dead)))
+    return messages
+
+
+def _owner_of(part: CostPart) -> tuple[str, str]:
+    return part.project_id, part.user_id or ""

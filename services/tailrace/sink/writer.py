@@ -1,0 +1,145 @@
+"""Applying a batch of one partition: plan it against the locked progress row, write it, move on. Kafka is not touched here.
+
+1. Lock the progress row: no other sink can move this partition now. Dying here changes nothing.
+2. Write rows, dead letters, counts; move the applied origin and the position in the same transaction. Dying here changes nothing.
+3. Commit. Dying after it is harmless: the next sink reads on from the stored position.
+
+What Postgres refuses although it was checked: the record becomes a dead letter in a transaction of its own, and its owner starts over.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from tailrace.runtime import metrics
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS
+from tailrace.sink.plan import Delivered, Plan, Stored, Whole, plan_batch
+from tailrace.sink.repository import Repository
+from tailrace.wire.records import DeadLetter, EventCount
+from tailrace.wire.topics import RawHeaders
+
+log = get_logger(__name__)
+
+
+class RawOrigin(NamedTuple):
+    """A raw record as it was accepted."""
+
+    headers: RawHeaders
+    value: bytes
+
+
+FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
+"""Reads the raw record at (partition, offset)."""
+
+
+class Applied(NamedTuple):
+    """What became of a batch. `seek`: the topic must be read again from here. `carry`: chunks to put before the next batch."""
+
+    position: int
+    seek: bool
+    carry: list[Delivered]
+
+
+class PartitionWriter:
+    """Applies batches of any partition."""
+
+    def __init__(self, repository: Repository, fetch_raw: FetchRaw, observe: Callable[[Sequence[Whole]], None]) -> None:
+        self._repository = repository
+        self._fetch_raw = fetch_raw
+        self._observe = observe
+
+    async def apply(self, partition: int, batch: Sequence[Delivered]) -> Applied:
+        """Apply a batch. Raises OUTAGE_ERRORS; nothing is applied then."""
+        started = time.monotonic()
+        try:
+            applied, plan = await self._apply(partition, batch)
+        except OUTAGE_ERRORS:
+            raise
+        except (asyncpg.PostgresError, asyncpg.DataError, ValueError, OverflowError) as error:
+            log.warning("sink.batch.refused", partition=partition, error=type(error).__name__, detail=str(error)[:300])
+            return await self._apply_singly(partition, batch)
+        self._note(plan, time.monotonic() - started)
+        return applied
+
+    async def _apply(self, partition: int, batch: Sequence[Delivered]) -> tuple[Applied, Plan | None]:
+        async with self._repository.locked(partition) as (transaction, stored):
+            ahead = _unread(stored, batch)
+            if not ahead:
+                return Applied(stored.position, seek=True, carry=[]), None
+            plan = plan_batch(stored, ahead)
+            if plan.apply:
+                await transaction.write(plan.apply)
+            await transaction.move(plan.position, plan.apply[-1] if plan.apply else None)
+            if plan.gap:
+                log.warning("sink.gap", partition=partition, applied=plan.applied_origin or stored.applied_origin)
+                await transaction.take_epoch()
+        return Applied(plan.position, seek=False, carry=plan.carry), plan
+
+    async def _apply_singly(self, partition: int, batch: Sequence[Delivered]) -> Applied:
+        """Find the record that Postgres refuses: apply up to it, make it a dead letter, stop there."""
+        async with self._repository.locked(partition) as (_, stored):
+            plan = plan_batch(stored, _unread(stored, batch) or batch)
+        for whole in plan.apply:
+            try:
+                async with self._repository.locked(partition) as (transaction, stored):
+                    if stored.applied_origin != whole.chunks[0].previous:
+                        return Applied(stored.position, seek=True, carry=[])
+                    await transaction.write([whole])
+                    await transaction.move(whole.end, whole)
+            except OUTAGE_ERRORS:
+                raise
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError, OverflowError) as error:
+                await self._bury(partition, whole, f"{type(error).__name__}: {error}"[:1000])
+                return Applied(whole.end, seek=True, carry=[])
+        return Applied(plan.position, seek=True, carry=[])
+
+    async def _bury(self, partition: int, whole: Whole, detail: str) -> None:
+        raw = await self._fetch_raw(partition, whole.origin)
+        first = whole.chunks[0]
+        letter = DeadLetter(
+            project_id=raw.headers.project_id,
+            sequence=0,
+            reason="refused_by_postgres",
+            detail=detail.replace("\x00", ""),
+            entity=None,
+            content_kind=raw.headers.kind,
+            payload=raw.value,
+            received_at=first.received_at,
+        )
+        events = raw.headers.events
+        count = EventCount(project_id=raw.headers.project_id, accepted=events, applied=0, dead_lettered=events)
+        async with self._repository.locked(partition) as (transaction, stored):
+            if stored.applied_origin != first.previous:
+                return
+            await transaction.add_dead_letters([(whole.origin, letter)])
+            await transaction.add_counts([count])
+            await transaction.move(whole.end, whole)
+            await transaction.take_epoch()
+        metrics.sink_refused.inc()
+        log.error(
+            "sink.record.refused",
+            partition=partition,
+            origin=whole.origin,
+            project=raw.headers.project_id,
+            detail=detail,
+        )
+
+    def _note(self, plan: Plan | None, seconds: float) -> None:
+        if plan is None:
+            return
+        for cause in plan.skipped:
+            metrics.sink_skipped.labels(cause).inc()
+        if plan.apply:
+            metrics.sink_flush_seconds.observe(seconds)
+            metrics.sink_batch.observe(len(plan.apply))
+            self._observe(plan.apply)
+
+
+def _unread(stored: Stored, batch: Sequence[Delivered]) -> Sequence[Delivered]:
+    """The part of the batch from the stored position on; nothing if the batch begins behind it, because that would skip records."""
+    if batch[0].offset > stored.position:
+        return []
+    return [delivered for delivered in batch if delivered.offset >= stored.position]
