@@ -321,6 +321,16 @@ def test_a_span_that_is_too_large_is_left_out_and_counted(kind: OtlpKind) -> Non
 
 
 @both_kinds
+def test_large_resource_attributes_cannot_multiply_a_request(kind: OtlpKind) -> None:
+    spans = [make_span(spanId=f"{n:016x}") for n in range(100)]
+    resource = {"attributes": make_attributes(text="x" * 1_000_000)}
+    rule = SplitRule(always_three, max_span_bytes=1 << 24, part_bytes=1_000_000)
+
+    with pytest.raises(OtlpError, match="resource and scope attributes"):
+        split_request(kind, encode_request(kind, *spans, resource=resource), rule)
+
+
+@both_kinds
 @pytest.mark.parametrize("field", ["traceId", "spanId"])
 def test_a_span_whose_id_cannot_be_stored_is_left_out_and_counted(kind: OtlpKind, field: str) -> None:
     split = split_request(kind, encode_request(kind, make_span(), make_span(**{field: "ab" * 401})), ONE_PARTITION)
