@@ -8,9 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
-from faust.types import TP
-
 from tailrace.assembler.batch import RawRecord
 from tailrace.assembler.owner import PartitionOwner, Tools
 from tailrace.assembler.repository import Progress
@@ -23,42 +20,6 @@ log = get_logger(__name__)
 
 POLL_SECONDS = 0.1
 COMMIT_EVERY_POLLS = 10
-
-
-class FaustLog:
-    """The raw topic through the Faust app's consumer: the one place that knows Faust's consumer."""
-
-    def __init__(self, app: Any, topic: str) -> None:
-        self._app = app
-        self._topic = topic
-
-    async def seek(self, partition: int, offset: int) -> None:
-        await self._app.consumer.seek(self._tp(partition), offset)
-
-    async def bounds(self, partition: int) -> tuple[int, int]:
-        tp = self._tp(partition)
-        first = await self._app.consumer.earliest_offsets(tp)
-        end = await self._app.consumer.highwaters(tp)
-        return first[tp], end[tp]
-
-    async def commit(self, partition: int, offset: int) -> None:
-        await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001  (Faust would commit what was acknowledged to it; we tell it what Postgres applied)
-
-    def end(self, partition: int) -> int | None:
-        return self._app.consumer.highwater(self._tp(partition))
-
-    def is_assigned(self, partition: int) -> bool:
-        return self._tp(partition) in self._app.consumer.assignment()
-
-    def pause(self, partition: int) -> None:
-        self._app.consumer.pause_partitions({self._tp(partition)})
-
-    def resume(self, partition: int) -> None:
-        if self.is_assigned(partition):
-            self._app.consumer.resume_partitions({self._tp(partition)})
-
-    def _tp(self, partition: int) -> TP:
-        return TP(self._topic, partition)
 
 
 class Assembler:
@@ -134,29 +95,6 @@ class Assembler:
             self.failed.set_exception(task.exception() or RuntimeError(f"{task.get_name()} ended"))
 
 
-def make_app(app_id: str, bootstrap_servers: str, *, datadir: str, session_timeout_seconds: int) -> Any:
-    """A Faust app without tables, web server, leader topic or commits of its own."""
-    return faust.App(
-        app_id,
-        broker=[f"aiokafka://{server}" for server in bootstrap_servers.split(",")],
-        store="memory://",
-        datadir=datadir,
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        value_serializer="raw",
-        key_serializer="raw",
-        stream_wait_empty=False,
-        stream_buffer_maxsize=64,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 1024 * 1024,
-        broker_session_timeout=session_timeout_seconds,
-        broker_heartbeat_interval=session_timeout_seconds / 5,
-        broker_request_timeout=session_timeout_seconds * 2,
-        broker_check_crcs=True,
-    )
-
-
 def connect(app: Any, topic: str, assembler: Assembler) -> None:
     """Let the app's raw topic and its assignments flow to the assembler."""
     raw = app.topic(topic, key_serializer="raw", value_serializer="raw")
@@ -164,7 +102,7 @@ def connect(app: Any, topic: str, assembler: Assembler) -> None:
     async def assemble(stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            headers = dict(message.headers or ())
+            headers: dict[str, bytes] = dict(message.headers or ())
             assembler.offer(message.partition, RawRecord(message.offset, headers, message.value))
 
     app.agent(raw, name="assemble")(assemble)

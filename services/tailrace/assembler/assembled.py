@@ -62,7 +62,7 @@ def assemble_record(
     groups = list(_groups(whole))
     if len(groups) == 1:
         return [whole]
-    empty = {field: [] for field in _lists}
+    empty: dict[str, list[Any]] = {field: [] for field in _lists}
     return [
         msgspec.structs.replace(whole, **{**empty, **group}, chunk=number, chunks=len(groups))
         for number, group in enumerate(groups)

@@ -8,12 +8,13 @@ from typing import Any
 
 import asyncpg
 
-from tailrace.assembler.app import Assembler, FaustLog, connect, make_app
+from tailrace.assembler.app import Assembler, connect
 from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.owner import Tools
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.sender import KafkaSender
 from tailrace.core.pricing import load_price_table
+from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import observe_pool, require_dsn
@@ -51,15 +52,10 @@ async def _run_app(
 ) -> None:
     pool, partitions, datadir = parts
     topics = topics_of(settings.kafka.topic_prefix)
-    app = make_app(
-        f"{settings.kafka.topic_prefix}assembler",
-        require_bootstrap_servers(settings.kafka),
-        datadir=datadir,
-        session_timeout_seconds=settings.kafka.session_timeout_seconds,
-    )
+    app = make_faust_app(f"{settings.kafka.topic_prefix}assembler", settings.kafka, datadir=datadir)
     sender = KafkaSender(settings.kafka, client_id="tailrace-assembler")
     tools = Tools(
-        log=FaustLog(app, topics.raw),
+        log=FaustTopic(app, topics.raw),
         repository=Repository(pool),
         sender=sender,
         prices=load_price_table((schemas() / "prices.json").read_bytes()),
@@ -76,20 +72,17 @@ async def _run_app(
 
 
 async def _serve(app: Any, assembler: Assembler, health: Health, stop: asyncio.Event) -> None:
-    """Start Faust, follow Postgres, and stop both in order; raises what ended an owner unexpectedly."""
-    await app.start()
-    health.started()
-    following = asyncio.create_task(assembler.follow(stop))
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([stopping, following, assembler.failed], return_when=asyncio.FIRST_COMPLETED)
-        if assembler.failed.done():
-            assembler.failed.result()
-        if following.done():
-            following.result()
-    finally:
-        stop.set()
-        stopping.cancel()
-        await assembler.stop()
-        await asyncio.wait([following])
-        await app.stop()
+    """Start Faust, follow Postgres, and stop both in order; raises what ended an owner or Faust unexpectedly."""
+    async with running(app) as crashed:
+        health.started()
+        following = asyncio.create_task(assembler.follow(stop))
+        stopping = asyncio.create_task(stop.wait())
+        ends = (stopping, following, assembler.failed, crashed)
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in done:
+                end.result()
+        finally:
+            stop.set()
+            await asyncio.wait([following, stopping])
+            await assembler.stop()

@@ -1,8 +1,9 @@
 """Postgres: a pool with our manners, and the named statements of a service's `queries.sql`. No statement lives here."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 import asyncpg
@@ -21,7 +22,7 @@ _server_settings = {
     "tcp_user_timeout": "10000",
 }
 
-Prepare = Callable[["asyncpg.Connection[Any]"], Awaitable[None]]
+Prepare = Callable[["asyncpg.Connection[Any]"], CoroutineType[Any, Any, None]]
 
 OUTAGE_ERRORS: tuple[type[BaseException], ...] = (
     OSError,

@@ -189,10 +189,10 @@ class _Listener(ConsumerRebalanceListener):
     def __init__(self, sink: SinkConsumer) -> None:
         self._sink = sink
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (aiokafka awaits either)
         await self._sink.revoke(revoked)
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  (aiokafka awaits either)
         self._sink.assign(assigned)
 
 
@@ -203,6 +203,6 @@ def _name(feed: PartitionFeed) -> str:
 def _deliver(message: Any) -> Delivered:
     try:
         return Delivered(message.offset, decode_record(message.value, AssembledRecord))
-    except BadRecordError as error:
-        log.error("sink.record.unreadable", partition=message.partition, offset=message.offset, error=str(error)[:300])
+    except BadRecordError:
+        log.exception("sink.record.unreadable", partition=message.partition, offset=message.offset)
         return Delivered(message.offset, None)

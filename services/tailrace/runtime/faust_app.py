@@ -1,0 +1,96 @@
+"""Faust, the way tailrace runs it: no tables, no web server, no leader topic, no commits of its own. Faust is untyped; its types end here."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from tailrace.runtime.kafka import require_bootstrap_servers
+from tailrace.runtime.settings import Kafka
+
+BUFFERED_MESSAGES = 64
+
+
+def make_faust_app(app_id: str, settings: Kafka, *, datadir: str) -> Any:
+    """A Faust app. `app_id` names the consumer group."""
+    seconds = settings.session_timeout_seconds
+    servers = require_bootstrap_servers(settings).split(",")
+    return faust.App(
+        app_id,
+        broker=[f"aiokafka://{server.strip()}" for server in servers],
+        store="memory://",
+        datadir=datadir,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        value_serializer="raw",
+        key_serializer="raw",
+        stream_wait_empty=False,
+        stream_buffer_maxsize=BUFFERED_MESSAGES,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        broker_session_timeout=seconds,
+        broker_heartbeat_interval=seconds / 5,
+        broker_request_timeout=seconds * 2,
+    )
+
+
+@asynccontextmanager
+async def running(app: Any) -> AsyncGenerator[asyncio.Future[None]]:
+    """Run the app while the block runs; the future ends with the error if the app crashes."""
+    crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    await app.start()
+    watching = asyncio.create_task(_watch(app, crashed))
+    try:
+        yield crashed
+    finally:
+        watching.cancel()
+        await app.stop()
+
+
+async def _watch(app: Any, crashed: "asyncio.Future[None]") -> None:
+    await app.wait_until_stopped()
+    if not crashed.done():
+        crashed.set_exception(RuntimeError(f"the stream processor stopped: {app.crash_reason!r}"))
+
+
+class FaustTopic:
+    """One topic as a running Faust app consumes it: positions, bounds, pausing and our own commits. May raise KAFKA_ERRORS."""
+
+    def __init__(self, app: Any, topic: str) -> None:
+        self._app = app
+        self.name = topic
+
+    async def seek(self, partition: int, offset: int) -> None:
+        await self._app.consumer.seek(self._tp(partition), offset)
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        """The first offset that is still there, and the one after the last."""
+        tp = self._tp(partition)
+        first = await self._app.consumer.earliest_offsets(tp)
+        end = await self._app.consumer.highwaters(tp)
+        return first[tp], end[tp]
+
+    async def commit(self, partition: int, offset: int) -> None:
+        """Commit for the group. Faust would commit what was acknowledged to it; we tell it what Postgres has applied."""
+        await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001
+
+    def end(self, partition: int) -> int | None:
+        """The offset after the last, as far as known without asking."""
+        return self._app.consumer.highwater(self._tp(partition))
+
+    def is_assigned(self, partition: int) -> bool:
+        return self._tp(partition) in self._app.consumer.assignment()
+
+    def pause(self, partition: int) -> None:
+        self._app.consumer.pause_partitions({self._tp(partition)})
+
+    def resume(self, partition: int) -> None:
+        if self.is_assigned(partition):
+            self._app.consumer.resume_partitions({self._tp(partition)})
+
+    def _tp(self, partition: int) -> TP:
+        return TP(self.name, partition)
