@@ -1,4 +1,7 @@
-"""`tailrace up` with a real Kafka and PostgreSQL, and tiny services in the place of tailrace's: `python tiny_stack.py`."""
+"""`tailrace up` with a real Kafka and PostgreSQL, and tiny services in the place of tailrace's.
+
+`python tiny_stack.py [--detach] [broken]`; what is no option of `up` is passed to the services.
+"""
 
 import argparse
 import os
@@ -17,15 +20,21 @@ from tailrace.runtime.settings import Settings, load_settings
 SERVICES = ("assembler", "sink")
 
 
-def tiny_services(settings: Settings, data: DataDir) -> list[Program]:
-    script = str(Path(__file__).with_name("tiny_service.py"))
-    return [
-        msgspec.structs.replace(program, command=[sys.executable, script, program.name, *sys.argv[1:]])
-        for program in service_programs(settings, data, SERVICES)
-    ]
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    up.add_arguments(parser)
+    arguments, for_services = parser.parse_known_args()
+
+    def tiny_services(settings: Settings, data: DataDir) -> list[Program]:
+        script = str(Path(__file__).with_name("tiny_service.py"))
+        return [
+            msgspec.structs.replace(program, command=[sys.executable, script, program.name, *for_services])
+            for program in service_programs(settings, data, SERVICES)
+        ]
+
+    parts = Parts(services=tiny_services, service_names=SERVICES, command=(sys.executable, __file__, *for_services))
+    return up.run(arguments, load_settings(os.environ), parts)
 
 
 if __name__ == "__main__":
-    arguments = argparse.Namespace(detach=False, behind=False)
-    parts = Parts(services=tiny_services, service_names=SERVICES)
-    sys.exit(up.run(arguments, load_settings(os.environ), parts))
+    sys.exit(main())

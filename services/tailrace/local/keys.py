@@ -21,25 +21,30 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     secret_key: str
 
 
-def provide_keys(file: Path, stack: Stack) -> Keys:
-    """The keys in `file`, made and kept there if need be. Raises StackError if the file cannot be used."""
-    kept = _read(file)
-    same_project = kept is not None and kept.project_id == stack.init_project_id
+def choose_keys(file: Path, stack: Stack) -> Keys:
+    """The keys of the settings, else those in `file`, else new ones. Raises StackError if the file cannot be used."""
+    kept = read_keys(file)
+    if kept is None or kept.project_id != stack.init_project_id:
+        kept = Keys(
+            project_id=stack.init_project_id,
+            public_key=generate_secret("pk-lf-"),
+            secret_key=generate_secret("sk-lf-"),
+        )
     secret = stack.init_project_secret_key
-    keys = Keys(
-        project_id=stack.init_project_id,
-        public_key=stack.init_project_public_key
-        or (kept.public_key if kept and same_project else generate_secret("pk-lf-")),
-        secret_key=secret.reveal()
-        if secret
-        else (kept.secret_key if kept and same_project else generate_secret("sk-lf-")),
+    return Keys(
+        project_id=kept.project_id,
+        public_key=stack.init_project_public_key or kept.public_key,
+        secret_key=secret.reveal() if secret else kept.secret_key,
     )
-    if keys != kept:
-        write_file(file, msgspec.json.format(msgspec.json.encode(keys)) + b"\n", mode=0o600)
-    return keys
 
 
-def _read(file: Path) -> Keys | None:
+def keep_keys(file: Path, keys: Keys) -> None:
+    """Write them down, once the database has taken them."""
+    write_file(file, msgspec.json.format(msgspec.json.encode(keys)) + b"\n", mode=0o600)
+
+
+def read_keys(file: Path) -> Keys | None:
+    """The keys in `file`; None when there is no such file. Raises StackError if it cannot be read."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Keys)
     except FileNotFoundError:

@@ -6,6 +6,7 @@ A pid alone is reused after a crash or a reboot. Nothing here ever ends a proces
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import psutil
 
 # Start times are derived from the boot time, which a correction of the clock moves a little.
 _same_start_seconds = 2.0
+_poll_seconds = 0.05
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -47,11 +49,20 @@ def end(identity: Identity, *, timeout_seconds: float, gentle: signal.Signals = 
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(gentle)
-        try:
-            process.wait(timeout_seconds)
-        except psutil.TimeoutExpired:
+        process.resume()  # a frozen one cannot end
+        if not _wait_gone(identity, timeout_seconds):
             process.kill()
-            process.wait(timeout_seconds)
+            _wait_gone(identity, timeout_seconds)
+    return True
+
+
+def _wait_gone(identity: Identity, timeout_seconds: float) -> bool:
+    # Gone is also who waits, dead, for a parent that may never ask.
+    deadline = time.monotonic() + timeout_seconds
+    while is_alive(identity):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_poll_seconds)
     return True
 
 

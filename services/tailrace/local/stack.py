@@ -6,6 +6,7 @@ events enter first, so that each process can still hand over what it holds.
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     services: Callable[[Settings, DataDir], list[Program]] = service_programs
     service_names: tuple[str, ...] = SERVICES
     set_up: Callable[[Settings, DataDir, Announce], Awaitable[Keys]] = set_up
+    command: tuple[str, ...] = (sys.executable, "-m", "tailrace", "up")
 
 
 async def run_stack(

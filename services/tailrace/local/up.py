@@ -15,7 +15,7 @@ import msgspec
 from tailrace import __version__
 from tailrace.local.datadir import DataDir, open_data_dir, rotate_log
 from tailrace.local.errors import StackError
-from tailrace.local.keys import Keys, provide_keys
+from tailrace.local.keys import Keys, read_keys
 from tailrace.local.stack import Parts, run_stack
 from tailrace.local.welcome import welcome
 from tailrace.runtime.settings import Settings
@@ -35,10 +35,11 @@ def run(arguments: argparse.Namespace, settings: Settings, parts: Parts | None =
         settings = msgspec.structs.replace(
             settings, process=msgspec.structs.replace(settings.process, host="127.0.0.1")
         )
+    parts = parts or Parts()
     try:
         if arguments.detach:
-            return _detach(settings)
-        asyncio.run(_run(settings, parts or Parts(), show_keys=not arguments.behind))
+            return _detach(settings, parts)
+        asyncio.run(_run(settings, parts, show_keys=not arguments.behind))
     except StackError as error:
         print(f"tailrace: {error}", file=sys.stderr, flush=True)
         return 1
@@ -73,32 +74,33 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def _detach(settings: Settings) -> int:
+def _detach(settings: Settings, parts: Parts) -> int:
     data = open_data_dir(settings.stack.data_dir)
     log = data.log("up")
     rotate_log(log)
     with log.open("a") as output, log.open() as lines:
         lines.seek(0, os.SEEK_END)
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "tailrace", "up", "--behind"],
+            [*parts.command, "--behind"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
         try:
-            return _follow(supervisor, lines, data, settings)
+            return _follow(supervisor, lines, data)
         except KeyboardInterrupt:
             supervisor.terminate()
             supervisor.wait()
             raise
 
 
-def _follow(supervisor: "subprocess.Popen[bytes]", lines: TextIO, data: DataDir, settings: Settings) -> int:
+def _follow(supervisor: "subprocess.Popen[bytes]", lines: TextIO, data: DataDir) -> int:
     for line in _read_lines(supervisor, lines):
         if line.startswith("ready"):
-            # The keys are shown here, and never in the log.
-            say(welcome(provide_keys(data.keys, settings.stack), line.split(" on ", 1)[1].split(" ", 1)[0]))
+            if keys := read_keys(data.keys):
+                # Shown here, and never in the log.
+                say(welcome(keys, line.split(" on ", 1)[1].split(" ", 1)[0]))
             say(line)
             return 0
         print(line, file=sys.stderr if line.startswith("tailrace: ") else sys.stdout, flush=True)
