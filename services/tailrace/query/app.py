@@ -1,0 +1,60 @@
+"""The read API as one Starlette application: which path goes to which handler. It reads Postgres and writes nothing."""
+
+from typing import Any, Final
+
+import asyncpg
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from tailrace.query.cors import AllowAnyOrigin
+from tailrace.query.database import Database
+from tailrace.query.endpoint import Clock, Endpoints, unrouted
+from tailrace.query.observations import get_observation, list_observations, list_observations_v2
+from tailrace.query.projects import health, list_projects
+from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
+from tailrace.query.sessions import get_session, list_sessions
+from tailrace.query.traces import get_trace, list_traces
+from tailrace.query.trees import get_tree
+from tailrace.query.users import list_users, list_windows
+from tailrace.runtime.keys import KeyCache
+from tailrace.runtime.settings import Settings
+
+REQUESTS_PER_CONNECTION: Final = 8
+"""Requests that may be under way for each database connection; more are answered 503 rather than queued."""
+
+_handlers: Final = {
+    "/api/public/projects": list_projects,
+    "/api/public/traces": list_traces,
+    "/api/public/traces/{id:path}": get_trace,
+    "/api/public/observations": list_observations,
+    "/api/public/observations/{id:path}": get_observation,
+    "/api/public/v2/observations": list_observations_v2,
+    "/api/public/sessions": list_sessions,
+    "/api/public/sessions/{id:path}": get_session,
+    "/api/public/scores": list_scores_v1,
+    "/api/public/scores/{id:path}": get_score_v1,
+    "/api/public/v2/scores": list_scores_v2,
+    "/api/public/v2/scores/{id:path}": get_score_v2,
+    "/api/public/v3/scores": list_scores_v3,
+    "/api/tailrace/v1/users": list_users,
+    "/api/tailrace/v1/users/{id:path}/windows": list_windows,
+    "/api/tailrace/v1/traces/{id:path}/tree": get_tree,
+}
+"""Ids may hold slashes, raw or encoded; what follows an id is found from the right end."""
+
+
+def create_app(
+    pool: "asyncpg.Pool[Any]", keys: KeyCache, settings: Settings, *, clock: Clock | None = None
+) -> Starlette:
+    """The application over `pool` and `keys`, which their owner opens and closes."""
+    most = settings.postgres.pool_size * REQUESTS_PER_CONNECTION
+    endpoints = Endpoints(Database(pool), keys, max_requests=most, clock=clock)
+    routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
+    app = Starlette(
+        routes=[Route("/api/public/health", health, methods=["GET"]), *routes],
+        middleware=[Middleware(AllowAnyOrigin)],
+        exception_handlers={404: unrouted, 405: unrouted},
+    )
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,59 @@
+"""Reading: a pool of connections in, typed rows out. One request reads one snapshot; a pool without a free place says so in time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from tailrace.query.rows import Row
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+ACQUIRE_SECONDS: Final = 5
+_slow_to_convert: Final = 1000
+
+
+class Reader:
+    """One request's view of the database."""
+
+    def __init__(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    async def rows(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> list[AnyRow]:
+        """All rows of a statement."""
+        records = await self._connection.fetch(statement, *values)
+        if len(records) > _slow_to_convert:
+            return await asyncio.to_thread(_convert, kind, records)
+        return _convert(kind, records)
+
+    async def row(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
+        """The first row of a statement, or None."""
+        record = await self._connection.fetchrow(statement, *values)
+        return None if record is None else kind(**record)
+
+    async def whole_number(self, statement: str, values: Sequence[Any]) -> int:
+        """The one number that a statement yields."""
+        return await self._connection.fetchval(statement, *values)
+
+
+class Database:
+    """Where readers come from."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[Reader]:
+        """A reader whose statements all see one state. Raises TimeoutError when no connection is free in time."""
+        async with (
+            self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Reader(connection)
+
+
+def _convert(kind: type[AnyRow], records: list[asyncpg.Record]) -> list[AnyRow]:
+    return [kind(**record) for record in records]

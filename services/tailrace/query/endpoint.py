@@ -1,0 +1,174 @@
+"""One request: who asks, what a handler answers, and how that leaves: JSON always, one log line and one sample of the metrics each.
+
+In: a handler of this package. Out: a Starlette route. Handlers raise; this module alone turns errors into answers. It never logs a
+parameter's value.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import orjson
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tailrace.query.database import Database
+from tailrace.query.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
+from tailrace.query.parameters import clean_text
+from tailrace.runtime import metrics
+from tailrace.runtime.keys import AuthError, KeyCache, KeysUnavailableError, Principal
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS
+
+log = get_logger(__name__)
+
+UNMATCHED: Final = "unmatched"
+Clock = Callable[[], datetime]
+
+
+class Call(NamedTuple):
+    """What a handler needs of a request. `id`: the one in the path, if the route has one."""
+
+    principal: Principal
+    database: Database
+    query: QueryParams
+    id: str
+    now: datetime
+
+    @property
+    def project_id(self) -> str:
+        return self.principal.project_id
+
+
+class Answer(NamedTuple):
+    """What a handler answers: `build` makes the JSON value, or its bytes, off the event loop; `rows` is for the log."""
+
+    build: Callable[[], object]
+    rows: int = 1
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class Endpoints:
+    """Makes routes of handlers that share a database, keys and a bound on requests under way."""
+
+    def __init__(self, database: Database, keys: KeyCache, *, max_requests: int, clock: Clock | None = None) -> None:
+        self._database = database
+        self._keys = keys
+        self._free = max_requests
+        self._clock = clock or _utc_now
+
+    def route(self, path: str, handler: Handler) -> Route:
+        """A GET route for a key with full access."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._respond(path, request, handler)
+
+        return Route(path, endpoint, methods=["GET"])
+
+    async def _respond(self, route: str, request: Request, handler: Handler) -> Response:
+        started = time.perf_counter()
+        seen = _Seen()
+        try:
+            response = json_response(await self._handle(request, handler, seen))
+        except Exception as error:  # noqa: BLE001 - the edge of the process: every error becomes an answer
+            response = error_response(error)
+        elapsed = time.perf_counter() - started
+        record(route, response.status_code, elapsed, rows=seen.rows, project=seen.project_id)
+        return response
+
+    async def _handle(self, request: Request, handler: Handler, seen: "_Seen") -> bytes:
+        if self._free <= 0:
+            raise UnavailableError("too many requests are under way; try again")
+        self._free -= 1
+        try:
+            call = await self._call(request)
+            seen.project_id = call.project_id
+            answer = await handler(call)
+            seen.rows = answer.rows
+            return await asyncio.to_thread(_render, answer.build)
+        finally:
+            self._free += 1
+
+    async def _call(self, request: Request) -> Call:
+        principal = await self._keys.authenticate(request.headers.get("authorization"))
+        if principal.access != "full":
+            raise ForbiddenError("this needs the public and the secret key as Basic authorization")
+        id_ = clean_text(request.path_params.get("id", ""))
+        return Call(principal, self._database, request.query_params, id_, self._clock())
+
+
+class _Seen:
+    """What the log line says of a request, as far as it came."""
+
+    project_id: str | None = None
+    rows: int = 0
+
+
+def json_response(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A response of JSON bytes."""
+    return Response(content, status_code=status, headers=headers, media_type="application/json")
+
+
+def error_response(error: Exception) -> Response:
+    """The answer that an error stands for; an unexpected one is logged and says nothing of itself."""
+    if isinstance(error, AuthError):
+        return json_response(orjson.dumps({"message": error.message}), error.status)
+    answer = _api_error(error)
+    return json_response(orjson.dumps(answer.body()), answer.status, answer.headers())
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """The JSON answer where no route fits: unknown path, or wrong method on a known one."""
+    started = time.perf_counter()
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        response = error_response(MethodNotAllowedError(f"{request.method} is not possible here"))
+        response.headers.update(error.headers or {})
+    else:
+        response = error_response(NotFoundError("there is no such route"))
+    record(UNMATCHED, response.status_code, time.perf_counter() - started)
+    return response
+
+
+def record(route: str, status: int, elapsed_seconds: float, *, rows: int = 0, project: str | None = None) -> None:
+    """The canonical line and the metrics of one request."""
+    metrics.query_requests.labels(route, str(status)).inc()
+    metrics.query_seconds.labels(route).observe(elapsed_seconds)
+    milliseconds = round(elapsed_seconds * 1000, 1)
+    log.info("query.request.done", route=route, status=status, ms=milliseconds, rows=rows, project=project)
+
+
+def _api_error(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, (KeysUnavailableError, *OUTAGE_ERRORS)):
+        log.warning("query.postgres.away", error=type(error).__name__)
+        return UnavailableError("the database does not answer in time; try again")
+    if isinstance(error, asyncpg.DataError):
+        log.warning("query.parameter.refused", error=type(error).__name__)
+        return InvalidRequestError("the database cannot use one of the parameters")
+    log.error("query.request.failed", exc_info=error)
+    return ApiError("something went wrong on our side")
+
+
+def _render(build: Callable[[], Any]) -> bytes:
+    built = build()
+    return built if isinstance(built, bytes) else orjson.dumps(built)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

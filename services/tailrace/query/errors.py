@@ -1,0 +1,71 @@
+"""What a request can be refused for, and the JSON that says so. SDKs parse JSON on every status, and some poll on the names."""
+
+from typing import Any, Final
+
+UNAVAILABLE_RETRY_SECONDS: Final = 5
+
+
+class ApiError(Exception):
+    """An answer that is not the one that was asked for."""
+
+    status = 500
+    name = "InternalServerError"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def body(self) -> dict[str, Any]:
+        return {"message": self.message, "error": self.name}
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+class InvalidRequestError(ApiError):
+    """A parameter that cannot be used; `path` names it."""
+
+    status = 400
+    name = "InvalidRequestError"
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+    def body(self) -> dict[str, Any]:
+        issue = {"code": "custom", "path": list(self.path), "message": self.message}
+        return {"message": "Invalid request data", "error": [issue]}
+
+
+class TooMuchError(ApiError):
+    """The answer would not fit; the message says how to ask for less."""
+
+    status = 400
+    name = "InvalidRequestError"
+
+
+class ForbiddenError(ApiError):
+    status = 403
+    name = "ForbiddenError"
+
+
+class NotFoundError(ApiError):
+    """Clients poll until this name is gone."""
+
+    status = 404
+    name = "LangfuseNotFoundError"
+
+
+class MethodNotAllowedError(ApiError):
+    status = 405
+    name = "MethodNotAllowedError"
+
+
+class UnavailableError(ApiError):
+    """Try again later: the database or a free place is missing."""
+
+    status = 503
+    name = "ServiceUnavailableError"
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(UNAVAILABLE_RETRY_SECONDS)}

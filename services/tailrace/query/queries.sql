@@ -1,0 +1,154 @@
+-- Every statement of the query service. A name that ends in _columns is a list of columns for the statements after it; {slots} are
+-- filled by tailrace.query.sql with closed fragments. Aliases: t traces, o observations, s scores.
+
+-- name: trace_columns
+t.id, t.timestamp, t.name, t.user_id, t.session_id, t.release, t.version, t.environment, t.public, t.bookmarked, t.tags, t.external_id,
+t.observation_count, t.error_count, t.total_tokens, t.total_cost, t.first_start, t.last_end, t.root_ended, t.amended, t.days, t.warnings,
+t.last_received_at, t.created_at, t.updated_at
+
+-- name: get_trace
+-- One trace.
+select {trace_columns} from traces t where t.project_id = $1 and t.id = $2
+
+-- name: list_traces
+-- A page of traces.
+select {trace_columns} from traces t where {where} order by {order} limit {limit} offset {offset}
+
+-- name: count_traces
+-- How many traces there are on all pages.
+select count(*) from traces t where {where}
+
+-- name: size_trace_bodies
+-- Bytes that the bodies of these traces have, metadata as stored.
+select coalesce(sum(coalesce(octet_length(b.input), 0) + coalesce(octet_length(b.output), 0) + coalesce(pg_column_size(b.metadata), 0)), 0)::bigint
+from trace_bodies b where b.project_id = $1 and b.trace_id = any($2::text[])
+
+-- name: load_trace_bodies
+-- The bodies of these traces.
+select b.trace_id, b.input, b.output, b.metadata::text as metadata from trace_bodies b where b.project_id = $1 and b.trace_id = any($2::text[])
+
+-- name: list_observation_ids
+-- The ids of these traces' observations, whose days lie between $3 and $4.
+select o.trace_id, o.id from observations o
+where o.project_id = $1 and o.trace_id = any($2::text[]) and o.day >= $3 and o.day <= $4
+order by o.start_time, o.id
+
+-- name: list_score_ids
+-- The ids of these traces' scores.
+select s.trace_id, s.id from scores s where s.project_id = $1 and s.trace_id = any($2::text[]) order by s.timestamp, s.id
+
+-- name: observation_columns
+o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.start_time, o.end_time, o.completion_start_time, o.environment, o.level,
+o.status_message, o.version, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
+o.usage_details::text as usage_details, o.cost_details::text as cost_details, o.unit, o.total_tokens, o.total_cost, o.input_price,
+o.output_price, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.created_at, o.updated_at
+
+-- name: trace_of_observation_columns
+t.user_id, t.session_id, t.name as trace_name, t.tags, t.release, coalesce(t.public, false) as public,
+coalesce(t.bookmarked, false) as bookmarked
+
+-- name: list_observations
+-- Observations with what they take from their trace.
+select {observation_columns}, {trace_of_observation_columns}
+from observations o left join traces t on t.project_id = o.project_id and t.id = o.trace_id
+where {where} order by o.start_time desc, o.id desc, o.trace_id desc limit {limit} offset {offset}
+
+-- name: count_observations
+-- How many observations there are on all pages; Postgres drops the join where no condition speaks of the trace.
+select count(*) from observations o left join traces t on t.project_id = o.project_id and t.id = o.trace_id where {where}
+
+-- name: list_trace_observations
+-- All observations of one trace, whose days lie between $3 and $4.
+select {observation_columns}, {trace_of_observation_columns}
+from observations o join traces t on t.project_id = o.project_id and t.id = o.trace_id
+where o.project_id = $1 and o.trace_id = $2 and o.day >= $3 and o.day <= $4
+order by o.start_time, o.id
+
+-- name: size_observation_bodies
+-- Bytes that the bodies of these observations have, metadata as stored. $5 and $6 are the first and the last of their days; $7: with input
+-- and output.
+select coalesce(sum(
+    case when $7 then coalesce(octet_length(b.input), 0) + coalesce(octet_length(b.output), 0) else 0 end
+    + coalesce(pg_column_size(b.metadata), 0)), 0)::bigint
+from unnest($2::date[], $3::text[], $4::text[]) as wanted (day, trace_id, id)
+join observation_bodies b on b.project_id = $1 and b.day = wanted.day and b.trace_id = wanted.trace_id and b.id = wanted.id
+where b.day >= $5 and b.day <= $6
+
+-- name: load_observation_bodies
+-- The bodies of these observations. $5 and $6 are the first and the last of their days; $7: with input
+-- and output.
+select b.trace_id, b.id, case when $7 then b.input end as input, case when $7 then b.output end as output, b.metadata::text as metadata
+from unnest($2::date[], $3::text[], $4::text[]) as wanted (day, trace_id, id)
+join observation_bodies b on b.project_id = $1 and b.day = wanted.day and b.trace_id = wanted.trace_id and b.id = wanted.id
+where b.day >= $5 and b.day <= $6
+
+-- name: list_sessions
+-- A page of sessions. A session has a row for each partition that saw it; the earliest stands for it.
+select s.id, s.created_at, s.environment from sessions s
+where {where} and not exists (
+    select from sessions e where e.project_id = s.project_id and e.id = s.id and (e.created_at, e.partition) < (s.created_at, s.partition)
+)
+order by s.created_at desc, s.id desc limit {limit} offset {offset}
+
+-- name: count_sessions
+-- How many sessions there are on all pages.
+select count(*) from sessions s
+where {where} and not exists (
+    select from sessions e where e.project_id = s.project_id and e.id = s.id and (e.created_at, e.partition) < (s.created_at, s.partition)
+)
+
+-- name: get_session
+-- One session, from its earliest row.
+select s.id, s.created_at, s.environment from sessions s where s.project_id = $1 and s.id = $2 order by s.created_at, s.partition limit 1
+
+-- name: score_columns
+s.id, s.timestamp, s.name, s.data_type, s.value, s.string_value, s.long_string_value, s.source, s.comment, s.metadata::text as metadata,
+s.trace_id, s.observation_id, s.session_id, s.dataset_run_id, s.environment, s.config_id, s.queue_id, s.author_user_id, s.created_at,
+s.updated_at
+
+-- name: trace_of_score_columns
+t.id as found_trace_id, t.user_id, t.tags, t.environment as trace_environment, t.session_id as trace_session_id
+
+-- name: list_scores
+-- Scores with what they take from their trace.
+select {score_columns}, {trace_of_score_columns}
+from scores s left join traces t on t.project_id = s.project_id and t.id = s.trace_id
+where {where} order by s.timestamp desc, s.id desc limit {limit} offset {offset}
+
+-- name: count_scores
+-- How many scores there are on all pages.
+select count(*) from scores s left join traces t on t.project_id = s.project_id and t.id = s.trace_id where {where}
+
+-- name: list_users
+-- A page of end users with their figures over the ranges of buckets $2..$4. $5: a prefix of the id, or null. $6: also users without
+-- figures there. Parts of all partitions are summed here.
+with figures as (
+    select p.user_id, sum(p.cost) as cost, sum(p.total_tokens)::bigint as tokens, sum(p.traces)::bigint as traces,
+           sum(p.errors)::bigint as errors
+    from unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) as wanted (bucket, first, last)
+    join cost_parts p on p.project_id = $1 and p.bucket = wanted.bucket
+        and p.bucket_start >= wanted.first and p.bucket_start < wanted.last
+    where p.user_id is not null and ($5::text is null or starts_with(p.user_id, $5))
+    group by p.user_id
+), seen as (
+    select u.id, max(u.last_seen_at) as last_seen_at from users u
+    where u.project_id = $1 and ($5::text is null or starts_with(u.id, $5))
+    group by u.id
+)
+select s.id, coalesce(f.cost, 0) as cost, coalesce(f.tokens, 0) as tokens, coalesce(f.traces, 0) as traces,
+       coalesce(f.errors, 0) as errors, s.last_seen_at, count(*) over () as total
+from seen s left join figures f on f.user_id = s.id
+where $6 or f.cost <> 0 or f.tokens <> 0 or f.traces <> 0 or f.errors <> 0
+order by {order}, s.id limit {limit} offset {offset}
+
+-- name: list_windows
+-- One end user's windows of one bucket length, from $4 to before $5, of the model $6 or of all. Parts of all partitions are summed here;
+-- a window that corrections emptied is none.
+select p.bucket_start as start, sum(p.cost) as cost, sum(p.total_tokens)::bigint as tokens, sum(p.generations)::bigint as generations,
+       sum(p.errors)::bigint as errors
+from cost_parts p
+where p.project_id = $1 and p.user_id = $2 and p.bucket = $3 and p.bucket_start >= $4 and p.bucket_start < $5
+  and ($6::text is null or p.model = $6)
+group by p.bucket_start
+having sum(p.cost) <> 0 or sum(p.total_tokens) <> 0 or sum(p.generations) <> 0 or sum(p.errors) <> 0
+order by p.bucket_start limit $7

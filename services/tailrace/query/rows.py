@@ -1,0 +1,169 @@
+"""What the statements of `queries.sql` yield, column by column. Times are aware UTC; JSON columns are text."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The manner of every row."""
+
+
+class TraceRead(Row, frozen=True, kw_only=True, gc=False):
+    """A trace with its roll-up."""
+
+    id: str
+    timestamp: datetime
+    name: str | None
+    user_id: str | None
+    session_id: str | None
+    release: str | None
+    version: str | None
+    environment: str
+    public: bool
+    bookmarked: bool
+    tags: list[str]
+    external_id: str | None
+    observation_count: int
+    error_count: int
+    total_tokens: int
+    total_cost: Decimal | None
+    first_start: datetime | None
+    last_end: datetime | None
+    root_ended: bool
+    amended: bool
+    days: list[date]
+    warnings: list[str]
+    last_received_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class ObservationRead(Row, frozen=True, kw_only=True, gc=False):
+    """An observation with what it takes from its trace."""
+
+    trace_id: str
+    id: str
+    day: date
+    type: str
+    name: str | None
+    parent_observation_id: str | None
+    start_time: datetime
+    end_time: datetime | None
+    completion_start_time: datetime | None
+    environment: str
+    level: str
+    status_message: str | None
+    version: str | None
+    is_app_root: bool
+    model: str | None
+    model_id: str | None
+    model_parameters: str | None
+    usage_details: str
+    cost_details: str
+    unit: str | None
+    total_tokens: int
+    total_cost: Decimal | None
+    input_price: Decimal | None
+    output_price: Decimal | None
+    pricing_tier: str | None
+    counted: bool
+    prompt_name: str | None
+    prompt_version: int | None
+    warnings: list[str]
+    created_at: datetime
+    updated_at: datetime
+    user_id: str | None
+    session_id: str | None
+    trace_name: str | None
+    tags: list[str] | None
+    release: str | None
+    public: bool
+    bookmarked: bool
+
+
+class TraceBody(Row, frozen=True, kw_only=True, gc=False):
+    """The large texts of a trace."""
+
+    trace_id: str
+    input: str | None = None
+    output: str | None = None
+    metadata: str | None = None
+
+
+class ObservationBody(Row, frozen=True, kw_only=True, gc=False):
+    """The large texts of an observation."""
+
+    trace_id: str
+    id: str
+    input: str | None = None
+    output: str | None = None
+    metadata: str | None = None
+
+
+class ScoreRead(Row, frozen=True, kw_only=True, gc=False):
+    """A score with what it takes from its trace, if that is known."""
+
+    id: str
+    timestamp: datetime
+    name: str
+    data_type: str
+    value: float
+    string_value: str | None
+    long_string_value: str | None
+    source: str
+    comment: str | None
+    metadata: str | None
+    trace_id: str | None
+    observation_id: str | None
+    session_id: str | None
+    dataset_run_id: str | None
+    environment: str
+    config_id: str | None
+    queue_id: str | None
+    author_user_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    found_trace_id: str | None
+    user_id: str | None
+    tags: list[str] | None
+    trace_environment: str | None
+    trace_session_id: str | None
+
+
+class SessionRead(Row, frozen=True, kw_only=True, gc=False):
+    """A session."""
+
+    id: str
+    created_at: datetime
+    environment: str
+
+
+class IdOfTrace(Row, frozen=True, kw_only=True, gc=False):
+    """The id of something in a trace."""
+
+    trace_id: str
+    id: str
+
+
+class UserFigures(Row, frozen=True, kw_only=True, gc=False):
+    """An end user over a period; `total` counts the users on all pages."""
+
+    id: str
+    cost: Decimal
+    tokens: int
+    traces: int
+    errors: int
+    last_seen_at: datetime
+    total: int
+
+
+class WindowRead(Row, frozen=True, kw_only=True, gc=False):
+    """One end user's window."""
+
+    start: datetime
+    cost: Decimal
+    tokens: int
+    generations: int
+    errors: int
