@@ -1,0 +1,147 @@
+"""The attributes of Langfuse's own SDKs: `langfuse.*`, `user.id`, `session.id`. Tables, and how to read what stands under them."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from tailrace.assembler.mapping.values import decode_text, time_of
+from tailrace.core.model import OBSERVATION_TYPES
+
+SCOPE: Final = "langfuse-sdk"
+
+TYPE: Final = "langfuse.observation.type"
+INPUT: Final = "langfuse.observation.input"
+OUTPUT: Final = "langfuse.observation.output"
+LEVEL: Final = "langfuse.observation.level"
+STATUS_MESSAGE: Final = "langfuse.observation.status_message"
+MODEL: Final = "langfuse.observation.model.name"
+MODEL_PARAMETERS: Final = "langfuse.observation.model.parameters"
+USAGE_DETAILS: Final = "langfuse.observation.usage_details"
+COST_DETAILS: Final = "langfuse.observation.cost_details"
+COMPLETION_START_TIME: Final = "langfuse.observation.completion_start_time"
+PROMPT_NAMES: Final = ("langfuse.observation.prompt.name", "langfuse.prompt.name")
+PROMPT_VERSIONS: Final = ("langfuse.observation.prompt.version", "langfuse.prompt.version")
+AS_ROOT: Final = "langfuse.internal.as_root"
+IS_APP_ROOT: Final = "langfuse.internal.is_app_root"
+
+ENVIRONMENT: Final = "langfuse.environment"
+RELEASE: Final = "langfuse.release"
+VERSION: Final = "langfuse.version"
+
+TRACE_NAME: Final = "langfuse.trace.name"
+TRACE_INPUT: Final = "langfuse.trace.input"
+TRACE_OUTPUT: Final = "langfuse.trace.output"
+PUBLIC: Final = ("langfuse.trace.public", "langfuse.public")
+USER_IDS: Final = (
+    "langfuse.user.id",
+    "user.id",
+    "langfuse.observation.metadata.langfuse_user_id",
+    "langfuse.trace.metadata.langfuse_user_id",
+)
+SESSION_IDS: Final = ("langfuse.session.id", "session.id")
+METADATA_SESSION_IDS: Final = (
+    "langfuse.observation.metadata.langfuse_session_id",
+    "langfuse.trace.metadata.langfuse_session_id",
+)
+TAGS: Final = (
+    "langfuse.trace.tags",
+    "langfuse.tags",
+    "langfuse.observation.metadata.langfuse_tags",
+    "langfuse.trace.metadata.langfuse_tags",
+)
+
+TRACE_UPDATES: Final = frozenset(
+    {TRACE_NAME, TRACE_INPUT, TRACE_OUTPUT, *PUBLIC, *USER_IDS, *SESSION_IDS, *METADATA_SESSION_IDS, *TAGS}
+)
+"""An attribute of these, or metadata of the trace, makes any span speak of its trace."""
+
+GENERATION_ONLY: Final = (MODEL, MODEL_PARAMETERS, USAGE_DETAILS, COST_DETAILS, COMPLETION_START_TIME, PROMPT_NAMES[0])
+
+_OBSERVATION_METADATA: Final = "langfuse.observation.metadata"
+_TRACE_METADATA: Final = "langfuse.trace.metadata"
+_BOTH_METADATA: Final = "langfuse.metadata"
+METADATA: Final = (_OBSERVATION_METADATA, _TRACE_METADATA, _BOTH_METADATA)
+_TYPES: Final = {name.lower(): name for name in OBSERVATION_TYPES}
+_MAX_PROMPT_VERSION: Final = 2**31 - 1
+_LAST_SPAN_ONLY_VERSION: Final = (3, 3)
+
+
+class Metadata(NamedTuple):
+    """The user's metadata in a span's (or a resource's) attributes, each value decoded from JSON exactly once."""
+
+    observation: dict[str, Any]
+    trace: dict[str, Any]
+
+
+def read_metadata(attributes: Mapping[str, Any]) -> Metadata:
+    """Metadata that is no object is kept under the key `metadata`."""
+    observation: dict[str, Any] = {}
+    trace: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if not key.startswith(METADATA):
+            continue
+        if key.startswith(_TRACE_METADATA):
+            _put(trace, key[len(_TRACE_METADATA) :], value)
+        elif key.startswith(_OBSERVATION_METADATA):
+            _put(observation, key[len(_OBSERVATION_METADATA) :], value)
+        else:
+            _put(observation, key[len(_BOTH_METADATA) :], value)
+            _put(trace, key[len(_BOTH_METADATA) :], value)
+    return Metadata(observation, trace)
+
+
+def _put(metadata: dict[str, Any], rest: str, value: Any) -> None:
+    """`rest`: what follows the prefix in the attribute's name, `.key` or nothing."""
+    decoded = decode_text(value)
+    if rest[:1] == ".":
+        metadata[rest[1:]] = decoded
+    elif not rest:
+        if isinstance(decoded, dict):
+            metadata.update(decoded)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            metadata["metadata"] = decoded
+
+
+def observation_type(attributes: Mapping[str, Any], *, generations_are_spans: bool) -> str | None:
+    """`generations_are_spans`: the sender is a Python SDK that calls them so."""
+    given = _TYPES.get(_text(attributes.get(TYPE)))
+    if given == "SPAN" and generations_are_spans and any(attributes.get(key) for key in GENERATION_ONLY):
+        return "GENERATION"
+    return given
+
+
+def calls_generations_spans(scope_name: str, scope_version: str, language: Any) -> bool:
+    """Whether it is a Python SDK up to 3.3.x, whose decorator writes `span` for a generation."""
+    if scope_name != SCOPE or language != "python":
+        return False
+    major, _, rest = scope_version.partition(".")
+    minor = rest.partition(".")[0]
+    return major.isdecimal() and minor.isdecimal() and (int(major), int(minor)) <= _LAST_SPAN_ONLY_VERSION
+
+
+def completion_start_time(attributes: Mapping[str, Any]) -> int | None:
+    """Written as ISO-8601, or as that in JSON quotes."""
+    given = attributes.get(COMPLETION_START_TIME)
+    return None if given is None else time_of(decode_text(given))
+
+
+def prompt(attributes: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Name and version of the linked prompt; there is no link without both."""
+    for name_key, version_key in zip(PROMPT_NAMES, PROMPT_VERSIONS, strict=True):
+        name, version = attributes.get(name_key), prompt_version(attributes.get(version_key))
+        if isinstance(name, str) and name and version is not None:
+            return name, version
+    return None
+
+
+def prompt_version(value: Any) -> int | None:
+    """A version number that can be stored, also one written as text."""
+    number = decode_text(value)
+    return number if type(number) is int and 0 <= number <= _MAX_PROMPT_VERSION else None
+
+
+def is_true(value: Any) -> bool:
+    return value is True or value == "true"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
