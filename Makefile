@@ -36,6 +36,7 @@ imports: setup ## Check which package imports which
 
 drift: setup ## Check that generated files are what their sources say
 	$(BIN)/python -m tailrace.admin.prices --check
+	$(BIN)/python -m tailrace.admin.event_schemas --check
 
 unit: setup ## Run the fast tests, which need no network
 	$(BIN)/python -m pytest -m "not integration and not e2e"
@@ -45,6 +46,9 @@ integration: setup ## Run the tests on a real Kafka and a real PostgreSQL
 
 e2e: setup ## Run the tests of the whole stack with real clients
 	$(BIN)/python -m pytest -m e2e
+
+schemas: setup ## Write schemas/events from the records in the code
+	$(BIN)/python -m tailrace.admin.event_schemas
 
 prices: setup ## Write schemas/prices.json from genai-prices and the supplement
 	$(BIN)/python -m tailrace.admin.prices
