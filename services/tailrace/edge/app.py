@@ -1,0 +1,54 @@
+"""The edge's HTTP application. Only composes."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tailrace import __version__
+from tailrace.edge.answers import error_body, json_answer
+from tailrace.edge.body import InflightBytes
+from tailrace.edge.endpoint import Edge
+from tailrace.edge.ingestion import INGESTION
+from tailrace.edge.otlp import METRICS, TRACES
+from tailrace.edge.publisher import Publisher
+from tailrace.edge.scores import SCORES
+from tailrace.runtime.keys import KeyCache
+from tailrace.runtime.metrics import LabelCap
+from tailrace.runtime.settings import Settings
+
+ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES)
+
+
+def create_app(publisher: Publisher, keys: KeyCache, settings: Settings) -> Starlette:
+    """The edge alone: its routes, its health, any origin allowed, JSON for every error."""
+    app = Starlette(
+        routes=[*routes(publisher, keys, settings), Route("/api/public/health", _health)],
+        middleware=[
+            Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], max_age=86400)
+        ],
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def routes(publisher: Publisher, keys: KeyCache, settings: Settings) -> list[BaseRoute]:
+    """The write endpoints, for an origin that has other routes too. They take only POST."""
+    room = InflightBytes(settings.edge.max_inflight_bytes)
+    edge = Edge(publisher, keys, settings, room, LabelCap(settings.processing.max_metric_projects))
+    return [endpoint.route(edge) for endpoint in ENDPOINTS]
+
+
+async def _health(_: Request) -> Response:
+    return json_answer({"status": "OK", "version": __version__})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    message = f"there is no {request.method} {request.url.path}" if status in (404, 405) else "the request is refused"
+    return json_answer(error_body(status, message), status, headers)

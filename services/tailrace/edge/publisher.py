@@ -1,0 +1,190 @@
+"""Publishing: records in, and a return only when the log has every one of them in its in-sync replicas.
+
+The Kafka publisher bounds the bytes that it hands to the client at once. A producer whose send failed or timed out is replaced: with
+idempotence, a lost batch leaves a gap in its sequence that the broker never accepts again. A replaced producer's records may
+still arrive; their sender was told to send again, and a repetition changes nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, NamedTuple, Protocol
+
+from aiokafka.errors import KafkaError
+
+from tailrace.runtime.kafka import KAFKA_ERRORS, make_producer
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.probes import Health
+from tailrace.runtime.settings import Kafka, SettingsError
+from tailrace.wire.topics import RawHeaders, topics_of
+
+log = get_logger(__name__)
+
+_MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
+"""Under the 100 MiB that a broker accepts as one request, whatever partitions the records are for."""
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class RawRecord(NamedTuple):
+    """A record for the raw log."""
+
+    partition: int
+    headers: RawHeaders
+    body: bytes
+
+
+class PublishError(Exception):
+    """The log cannot take the records now. Some of them may be in it: sending all again is right."""
+
+
+class Publisher(Protocol):
+    """The way to the raw log."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has, fixed at its creation."""
+        ...
+
+    async def publish(self, records: Sequence[RawRecord]) -> None:
+        """Returns when all `records` are durable. Raises PublishError."""
+        ...
+
+
+class KafkaPublisher:
+    """The raw topic. `start` it first, `close` it last; `health` follows whether the broker takes records."""
+
+    def __init__(self, settings: Kafka, *, partitions: int, health: Health) -> None:
+        self._settings = settings
+        self._topic = topics_of(settings.topic_prefix).raw
+        self._partitions = partitions
+        self._health = health
+        self._producer: Any = None
+        self._gate = _ByteGate(_MOST_BYTES_AT_ONCE)
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def partitions(self) -> int:
+        return self._partitions
+
+    async def start(self) -> None:
+        """Returns once the broker answers. Raises SettingsError when the topic has another partition count than Postgres says."""
+        await self._renew()
+
+    async def publish(self, records: Sequence[RawRecord]) -> None:
+        producer = self._producer
+        if producer is None:
+            raise PublishError("Kafka does not answer")
+        sends = [asyncio.create_task(self._send(producer, record)) for record in records]
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_seconds):
+                await asyncio.gather(*sends)
+        except (*KAFKA_ERRORS, AssertionError) as error:
+            self._retire(producer, error)
+            raise PublishError(f"Kafka did not take the records: {type(error).__name__}") from None
+        finally:
+            for send in sends:
+                send.cancel()
+
+    async def close(self) -> None:
+        """Let what is under way finish, for as long as a send may take."""
+        producer, self._producer = self._producer, None
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if producer is not None:
+            await _dispose(producer, self._settings.send_timeout_seconds)
+
+    async def _send(self, producer: Any, record: RawRecord) -> None:
+        headers = record.headers
+        async with self._gate.hold(len(record.body)):
+            acknowledged = await producer.send(
+                self._topic,
+                value=record.body,
+                key=headers.project_id.encode(),
+                partition=record.partition,
+                headers=headers.encode(),
+            )
+            await acknowledged
+
+    def _retire(self, producer: Any, error: BaseException) -> None:
+        if producer is not self._producer:
+            return
+        self._producer = None
+        log.warning("edge.kafka.failed", error=type(error).__name__)
+        self._health.block("kafka", f"Kafka did not take a record: {type(error).__name__}")
+        self._run(_dispose(producer, self._settings.send_timeout_seconds))
+        self._run(self._replace())
+
+    async def _replace(self) -> None:
+        while self._producer is None:
+            try:
+                await self._renew()
+            except SettingsError as error:
+                self._health.block("kafka", str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _renew(self) -> None:
+        while self._producer is None:
+            try:
+                self._producer = await self._open()
+            except (*KAFKA_ERRORS, AssertionError) as error:
+                self._health.block("kafka", f"Kafka does not answer: {type(error).__name__}")
+                await asyncio.sleep(_RETRY_SECONDS)
+        self._health.clear("kafka")
+
+    async def _open(self) -> Any:
+        producer = make_producer(self._settings, client_id="tailrace-edge")
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_seconds):
+                await producer.start()
+                found = len(await producer.partitions_for(self._topic))
+            self._check_partitions(found)
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    def _check_partitions(self, found: int) -> None:
+        if found != self._partitions:
+            expected = f"the topic {self._topic} has {found} partitions, Postgres says {self._partitions}"
+            raise SettingsError([f"{expected}: they belong to different installations"])
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _dispose(producer: Any, grace_seconds: float) -> None:
+    """Stop a producer. What it cannot deliver in time is failed: an idempotent producer would try for ever."""
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait([stopping], timeout=grace_seconds)
+    if not stopping.done():
+        producer._message_accumulator.fail_all(KafkaError("the producer is replaced"))  # noqa: SLF001 - it has no public way
+        await asyncio.wait([stopping], timeout=grace_seconds)
+    stopping.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await stopping
+    await producer.client.close()
+
+
+class _ByteGate:
+    """Lets at most `capacity` bytes through at once; one who asks for more goes alone."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._used = 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncGenerator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._used == 0 or self._used + size <= self._capacity)
+            self._used += size
+        try:
+            yield
+        finally:
+            self._used -= size
+            async with self._changed:
+                self._changed.notify_all()
