@@ -316,7 +316,10 @@ async def test_v2_knows_more_parameters(
         ({"type": "arrayOptions", "column": "tags", "operator": "none of", "value": ["x"]}, ["o5", "o4"]),
         ({"type": "string", "column": "traceName", "operator": "=", "value": "A"}, ALL[2:]),
         ({"type": "null", "column": "model", "operator": "is null", "value": ""}, ["o4", "o2", "o0"]),
-        ({"type": "stringObject", "column": "metadata", "key": "scope.name", "operator": "=", "value": "lib-3"}, ["o3"]),
+        (
+            {"type": "stringObject", "column": "metadata", "key": "scope.name", "operator": "=", "value": "lib-3"},
+            ["o3"],
+        ),
         ({"type": "numberObject", "column": "metadata", "key": "number", "operator": "<", "value": 1}, ["o0"]),
         ({"type": "datetime", "column": "startTime", "operator": ">", "value": "2026-11-21T12:00:04Z"}, ["o5"]),
         ({"type": "datetime", "column": "endTime", "operator": ">", "value": "2026-11-21T12:00:08Z"}, ["o5"]),

@@ -21,6 +21,7 @@ log = get_logger(__name__)
 CHECK_SECONDS: Final = 2.0
 CHECK_TIMEOUT_SECONDS: Final = 5.0
 REOPEN_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.01
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +90,8 @@ async def _listening(settings: Settings, pool: "asyncpg.Pool[Any]", keys: KeyCac
     server = make_server(app, host=settings.process.host, port=settings.process.http_port)
     task = asyncio.create_task(server.serve())
     try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+            await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
         server.should_exit = True
