@@ -14,9 +14,10 @@ from tests.strategies import KINDS, histories
 
 
 def stored_and_loaded(state: Folded, kind: EntityKind) -> Folded:
-    """The way of a state through its row: every field has a column, stamps are JSON."""
-    stamps: dict[str, Any] = json.loads(json.dumps(dump_stamps(state, kind)))
-    row = {field: state.values.get(field) for field in RULES[kind]}
+    """The way of a state through its row: every field has a column, but what the row cannot show is kept with the stamps, as JSON."""
+    hidden = {field: value for field, value in state.values.items() if RULES[kind][field] == "least"}
+    stamps: dict[str, Any] = json.loads(json.dumps(dump_stamps(state, kind, hidden)))
+    row = {field: None if field in hidden else state.values.get(field) for field in RULES[kind]}
     metadata = {} if state.metadata is None else read_metadata(state.metadata)
     return load_folded(kind, row, metadata, stamps)
 
@@ -44,7 +45,7 @@ def _span(at_us: int, phase: int, fields: dict[str, Any]) -> Folded:
 
 def test_the_stamps_of_one_event_are_one_entry() -> None:
     state = _span(7, CREATE, {"name": "a", "model": "m", "metadata": {"k": {"deep": 1}}, "is_root": True})
-    dumped = dump_stamps(state, "observation")
+    dumped = dump_stamps(state, "observation", {})
     mask = (1 << list(RULES["observation"]).index("name")) | (1 << list(RULES["observation"]).index("model"))
     assert dumped == {"w": [[7, CREATE, "event-7", "d", 3, mask]], "m": 0}
 
@@ -55,13 +56,13 @@ def test_metadata_of_several_events_keeps_an_entry_per_event_and_a_tree_of_index
         _span(2, UPDATE, {"metadata": {"n": {"y": 2}}}),
         "observation",
     )
-    dumped = dump_stamps(state, "observation")
+    dumped = dump_stamps(state, "observation", {})
     assert [win[:2] for win in dumped["w"]] == [[1, CREATE], [2, UPDATE]]
     assert dumped["m"] == {"a": 0, "n": {"x": 0, "y": 1}}
 
 
 def test_a_state_without_metadata_has_no_metadata_stamps() -> None:
-    dumped = dump_stamps(_span(1, CREATE, {"name": "a", "metadata": {}}), "observation")
+    dumped = dump_stamps(_span(1, CREATE, {"name": "a", "metadata": {}}), "observation", {})
     assert "m" not in dumped
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
-from tailrace.assembler.entities import Sighting, TraceState, instant
+from tailrace.assembler.entities import Seen, Sighting, TraceState, instant
 from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.fold import Fold, FoldedRecord
 from tailrace.assembler.mapping import Mapped, Reject, map_record
@@ -242,15 +242,15 @@ _SeenKey = tuple[str, str]
 
 
 def _sight(
-    shelf: Shelf[_SeenKey, Sighting], seen: Sequence[tuple[_SeenKey, tuple[int, str]]], offset: int
+    shelf: Shelf[_SeenKey, Sighting], sightings: Sequence[tuple[_SeenKey, Seen]], offset: int
 ) -> dict[_SeenKey, Sighting]:
     """The sightings that changed, after taking in what a record saw."""
     changed: dict[_SeenKey, Sighting] = {}
-    for key, (at_us, environment) in seen:
+    for key, seen in sightings:
         sighting = shelf.get(key)
         if sighting is None:
-            sighting = Sighting(at_us, at_us, environment)
-        elif not sighting.extend(at_us):
+            sighting = Sighting(*seen)
+        elif not sighting.extend(seen):
             continue
         sighting.last_origin = offset
         shelf.keep(key, sighting)

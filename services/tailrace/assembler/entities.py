@@ -185,19 +185,27 @@ class ScoreState:
     last_origin: int = -1
 
 
+class Seen(NamedTuple):
+    """What one event says of a user or a session: from when to when, and in which environment."""
+
+    first_us: int
+    last_us: int
+    environment: str
+
+
 @dataclass(slots=True)
 class Sighting:
-    """When a user or a session was first and last seen by one partition."""
+    """When a user or a session was named first and last, by the events of one partition; any order of events gives the same."""
 
     first_us: int
     last_us: int
     environment: str = "default"
     last_origin: int = -1
 
-    def extend(self, at_us: int) -> bool:
-        """Take in another time; returns whether it lay outside."""
-        if self.first_us <= at_us <= self.last_us:
-            return False
-        self.first_us = min(self.first_us, at_us)
-        self.last_us = max(self.last_us, at_us)
-        return True
+    def extend(self, seen: Seen) -> bool:
+        """Take in what another event says; returns whether anything changed. The earliest event tells the environment."""
+        first_us, environment = min((self.first_us, self.environment), (seen.first_us, seen.environment))
+        last_us = max(self.last_us, seen.last_us)
+        changed = (first_us, last_us, environment) != (self.first_us, self.last_us, self.environment)
+        self.first_us, self.last_us, self.environment = first_us, last_us, environment
+        return changed

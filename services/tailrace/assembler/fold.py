@@ -7,7 +7,7 @@ It mutates the state, so a fold that raised leaves a state that must be thrown a
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tailrace.assembler.entities import ObservationState, ScoreState, TraceState, day_of
+from tailrace.assembler.entities import ObservationState, ScoreState, Seen, TraceState, day_of
 from tailrace.assembler.rows import observation_body_row, observation_row, score_row, trace_body_row, trace_row
 from tailrace.assembler.state import PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
 from tailrace.core.contributions import (
@@ -29,13 +29,6 @@ QUIET_US: Final = 60_000_000
 """A trace is complete when a root has ended and nothing was received for 60 s; what comes after that amends it."""
 
 
-class Seen(NamedTuple):
-    """A time at which a user or a session was seen."""
-
-    at_us: int
-    environment: str
-
-
 @dataclass(slots=True)
 class TraceTouch:
     """A trace while one record is folded: what it was before, and what happened to it."""
@@ -48,7 +41,6 @@ class TraceTouch:
     changed: bool = False
     body_changed: bool = False
     shrunk: bool = False
-    latest_start_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +82,8 @@ class Fold:
         self._touched: dict[TraceKey, TraceTouch] = {}
         self._observations: dict[int, tuple[ObservationState, bool]] = {}
         self._scores: dict[int, ScoreState] = {}
+        self._users: list[tuple[UserKey, Seen]] = []
+        self._sessions: list[tuple[SessionKey, Seen]] = []
 
     def has_room_for(self, change: Change) -> bool:
         """Whether the change's trace may hold its observation."""
@@ -114,7 +108,7 @@ class Fold:
 
     def finish(self) -> FoldedRecord:
         """The rows as they are after this record, and what it does to the windows."""
-        result = FoldedRecord()
+        result = FoldedRecord(users=self._users, sessions=self._sessions)
         for touch in self._touched.values():
             self._finish_trace(touch, result)
         for state, body_changed in self._observations.values():
@@ -141,6 +135,7 @@ class Fold:
 
     def _apply_trace(self, change: Change) -> None:
         touch = self._touch((change.project_id, change.trace_id))
+        self._note_sightings(change)
         bodies = _bodies(touch.state.folded)
         if absorb(touch.state.folded, lift(change), "trace"):
             touch.changed = True
@@ -185,7 +180,6 @@ class Fold:
         trace.days.add(state.day)
         trace.first_start_us = start_us if trace.first_start_us is None else min(trace.first_start_us, start_us)
         trace.last_end_us = end_us if trace.last_end_us is None else max(trace.last_end_us, end_us)
-        touch.latest_start_us = max(start_us, touch.latest_start_us or start_us)
         touch.changed = True
         state.updated_us, state.last_origin = self._received_us, self._origin
         _, before = self._observations.get(id(state), (state, False))
@@ -221,7 +215,6 @@ class Fold:
         result.traces.append(trace_row(state))
         if touch.body_changed:
             result.trace_bodies.append(trace_body_row(state))
-        self._note_sightings(touch, result)
         self._state.traces.keep((state.project_id, state.id), state)
 
     def _note_receipt(self, state: TraceState, *, had_ended: bool) -> None:
@@ -241,14 +234,17 @@ class Fold:
             add_amounts(contributions, touch.place_before, ONE_TRACE.negated())
         add_amounts(contributions, place, ONE_TRACE)
 
-    def _note_sightings(self, touch: TraceTouch, result: FoldedRecord) -> None:
-        state = touch.state
-        for at_us in {state.timestamp_us, touch.latest_start_us or state.timestamp_us}:
-            seen = Seen(at_us, state.environment)
-            if state.user_id is not None:
-                result.users.append(((state.project_id, state.user_id), seen))
-            if state.session_id is not None:
-                result.sessions.append(((state.project_id, state.session_id), seen))
+    def _note_sightings(self, change: Change) -> None:
+        """Whom the event names, whether or not another event's word counts in the end."""
+        fields = change.fields
+        times = (change.stamp.at_us, fields.get("timestamp"), fields.get("earliest"))
+        seen = Seen(
+            min(at for at in times if at is not None), change.stamp.at_us, fields.get("environment") or "default"
+        )
+        if fields.get("user_id"):
+            self._users.append(((change.project_id, fields["user_id"]), seen))
+        if fields.get("session_id"):
+            self._sessions.append(((change.project_id, fields["session_id"]), seen))
 
 
 def _add_deltas(deltas: dict[PartKey, Amounts], state: TraceState, touch: TraceTouch) -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
 from tailrace.core.contributions import Amounts, Contributions, PartKey, Place
+from tailrace.core.money import money_text
 from tailrace.core.pricing import Priced
 from tailrace.core.stamps import load_folded
 
@@ -88,7 +89,7 @@ def part_from_row(row: Row) -> tuple[PartKey, Amounts]:
 def contributions_to_json(contributions: Contributions) -> str:
     """`[[model, minute_us, cost, input, output, total, generations, errors, traces], …]` in a stable order."""
     rows = [
-        [place.model, place.minute_us, str(amounts.cost), *amounts[1:]]
+        [place.model, place.minute_us, money_text(amounts.cost), *amounts[1:]]
         for place, amounts in sorted(contributions.items(), key=lambda item: (item[0].minute_us, item[0].model or ""))
     ]
     return orjson.dumps(rows).decode()

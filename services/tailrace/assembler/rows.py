@@ -1,6 +1,7 @@
 """The assembler's state as rows of an assembled record: defaults filled in, money as Decimal, JSON as text."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -67,7 +68,7 @@ def observation_row(state: ObservationState) -> ObservationRow:
         prompt_name=values.get("prompt_name"),
         prompt_version=values.get("prompt_version"),
         warnings=values.get("warnings") or [],
-        stamps=_stamps_text(state.folded, "observation"),
+        stamps=_stamps_text(state.folded, "observation", _hidden_end(state)),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
     )
@@ -118,7 +119,7 @@ def trace_row(state: TraceState) -> TraceRow:
         days=sorted(state.days),
         contributions=contributions_to_json(state.contributions),
         warnings=values.get("warnings") or [],
-        stamps=_stamps_text(state.folded, "trace"),
+        stamps=_stamps_text(state.folded, "trace", _hidden_times(state)),
         last_received_at=instant(state.last_received_us),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
@@ -161,7 +162,7 @@ def score_row(state: ScoreState) -> ScoreRow:
         config_id=values.get("config_id"),
         queue_id=values.get("queue_id"),
         author_user_id=values.get("author_user_id"),
-        stamps=_stamps_text(state.folded, "score"),
+        stamps=_stamps_text(state.folded, "score", {}),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
     )
@@ -209,8 +210,20 @@ def _money_object(money: dict[str, Any]) -> str:
     return "{" + ",".join(f"{_json_text(key)}:{money_text(amount)}" for key, amount in money.items()) + "}"
 
 
-def _stamps_text(folded: Folded, kind: EntityKind) -> str:
-    return orjson.dumps(dump_stamps(folded, kind)).decode()
+def _stamps_text(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) -> str:
+    return orjson.dumps(dump_stamps(folded, kind, hidden)).decode()
+
+
+def _hidden_end(state: ObservationState) -> dict[str, int]:
+    """The end as it was sent, where the row shows the start instead."""
+    end: int | None = state.folded.values.get("end_time")
+    return {} if end is None or end >= state.start_us else {"end_time": end}
+
+
+def _hidden_times(state: TraceState) -> dict[str, int]:
+    """Both times of which the row shows one."""
+    values = state.folded.values
+    return {field: values[field] for field in ("timestamp", "earliest") if field in values}
 
 
 def _metadata_text(folded: Folded) -> str | None:

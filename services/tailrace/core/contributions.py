@@ -29,9 +29,8 @@ class Amounts(NamedTuple):
     traces: int = 0
 
     def plus(self, other: "Amounts") -> "Amounts":
-        return Amounts(
-            MONEY.add(self.cost, other.cost), *(mine + its for mine, its in zip(self[1:], other[1:], strict=True))
-        )
+        cost = MONEY.normalize(MONEY.add(self.cost, other.cost))
+        return Amounts(cost, *(mine + its for mine, its in zip(self[1:], other[1:], strict=True)))
 
     def negated(self) -> "Amounts":
         return Amounts(MONEY.minus(self.cost), *(-figure for figure in self[1:]))

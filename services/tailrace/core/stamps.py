@@ -1,12 +1,13 @@
 """The stamps of a folded entity as compact JSON data, kept beside its row so that a late event merges like an early one.
 
-Shape: `{"w": [[at_us, phase, event_id, digest, rank, fields], …], "l": {field: value}, "m": metadata}`. `l` has the fields whose least
-value counts, because a row may show another (a trace's timestamp is the explicit one, else the earliest start). `fields` is a bit set over the field names of the
+Shape: `{"w": [[at_us, phase, event_id, digest, rank, fields], …], "v": {field: value}, "m": metadata}`. `v` has the values that the row
+does not show as they are (a trace's timestamp is the explicit one, else the earliest start; an end is never before its start).
+`fields` is a bit set over the field names of the
 entity's rules in their order, which is therefore append-only. `m` is the index of one entry of `w` when one event gave all metadata,
 else a tree: an index for a value, `{key: …}` for an object, `[index, {key: …}]` for an object that also beat an older value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -15,21 +16,21 @@ from tailrace.core.metadata import Metadata, Node, Uniform
 from tailrace.core.stamp import Stamp
 
 
-def dump_stamps(folded: Folded, kind: EntityKind) -> dict[str, Any]:
-    """The stamps of `folded`, ready for JSON."""
+def dump_stamps(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) -> dict[str, Any]:
+    """The stamps of `folded`, ready for JSON. `hidden`: values of fields that the row does not show as they are."""
     bits = _bits(kind)
     masks: dict[Win, int] = {}
     for field, win in folded.wins.items():
         masks[win] = masks.get(win, 0) | bits[field]
-    wins = list(masks)
+    known = {win.stamp for win in masks}
+    extra = {Win(ORDINARY, stamp) for stamp in _stamps_of(folded.metadata) if stamp not in known}
+    wins = sorted(masks.keys() | extra)
     index = {win.stamp: number for number, win in enumerate(wins)}
-    dumped: dict[str, Any] = {}
+    dumped: dict[str, Any] = {"w": [[*win.stamp, win.rank, masks.get(win, 0)] for win in wins]}
     if folded.metadata is not None:
-        dumped["m"] = _dump_metadata(folded.metadata, index, wins)
-    least = {field: folded.values[field] for field in _least(kind) if field in folded.values}
-    if least:
-        dumped["l"] = least
-    dumped["w"] = [[*win.stamp, win.rank, masks.get(win, 0)] for win in wins]
+        dumped["m"] = _dump_metadata(folded.metadata, index)
+    if hidden:
+        dumped["v"] = dict(hidden)
     return dumped
 
 
@@ -45,10 +46,11 @@ def load_folded(
         stamps.append(win.stamp)
         wins.update((field, win) for field, bit in bits.items() if mask & bit)
     rules = RULES[kind]
-    kept: dict[str, Any] = dict(dumped.get("l", {}))
+    kept: dict[str, Any] = {}
     for field, rule in rules.items():
         if field in wins or (rule in ("any", "union") and values[field] is not None):
             kept[field] = values[field]
+    kept.update(dumped.get("v", {}))
     state = _load_metadata(dumped["m"], metadata, stamps) if "m" in dumped else None
     return Folded(kept, wins, state)
 
@@ -58,29 +60,27 @@ def _bits(kind: EntityKind) -> dict[str, int]:
     return {field: 1 << position for position, field in enumerate(RULES[kind])}
 
 
-@cache
-def _least(kind: EntityKind) -> tuple[str, ...]:
-    return tuple(field for field, rule in RULES[kind].items() if rule == "least")
-
-
-def _dump_metadata(state: Metadata, index: dict[Stamp, int], wins: list[Win]) -> Any:
+def _stamps_of(state: Metadata | None) -> Iterator[Stamp]:
     if isinstance(state, Uniform):
-        return _number(state.stamp, index, wins)
-    return {key: _dump_node(child, index, wins) for key, child in (state.children or {}).items()}
+        yield state.stamp
+    elif state is not None:
+        if state.floor is not None:
+            yield state.floor
+        for child in (state.children or {}).values():
+            yield from _stamps_of(child)
 
 
-def _dump_node(node: Node, index: dict[Stamp, int], wins: list[Win]) -> Any:
+def _dump_metadata(state: Metadata, index: Mapping[Stamp, int]) -> Any:
+    if isinstance(state, Uniform):
+        return index[state.stamp]
+    return {key: _dump_node(child, index) for key, child in (state.children or {}).items()}
+
+
+def _dump_node(node: Node, index: Mapping[Stamp, int]) -> Any:
     if not node.children:
-        return {} if node.floor is None else _number(node.floor, index, wins)
-    children = {key: _dump_node(child, index, wins) for key, child in node.children.items()}
-    return children if node.floor is None else [_number(node.floor, index, wins), children]
-
-
-def _number(stamp: Stamp, index: dict[Stamp, int], wins: list[Win]) -> int:
-    if stamp not in index:
-        index[stamp] = len(wins)
-        wins.append(Win(ORDINARY, stamp))
-    return index[stamp]
+        return {} if node.floor is None else index[node.floor]
+    children = {key: _dump_node(child, index) for key, child in node.children.items()}
+    return children if node.floor is None else [index[node.floor], children]
 
 
 def _load_metadata(dumped: Any, value: Mapping[str, Any], stamps: list[Stamp]) -> Metadata:
