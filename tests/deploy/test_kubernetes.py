@@ -1,5 +1,6 @@
 """k8s/: every manifest is one that the API takes, and names only what exists."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tailrace.runtime.settings import Process
 from tests.deploy.manifests import (
     COMMAND_NAMES,
+    DEPLOY,
     K8S,
     REPOSITORY,
     assert_usable_settings,
@@ -31,6 +33,8 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 DEPLOYMENTS = {one["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in of_kind("Deployment")}
 PODS = [one["spec"]["template"]["spec"] for one in [*DEPLOYMENTS.values(), *of_kind("Job")]]
 CONTAINERS = [one for pod in PODS for one in [*pod.get("initContainers", []), *pod["containers"]]]
+OURS = [one for one in CONTAINERS if one["image"] == "tailrace"]
+PROCESSES = {name: one for name, one in DEPLOYMENTS.items() if name != "origin"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -44,7 +48,8 @@ def test_every_manifest_is_valid_for_the_oldest_and_the_newest_api(path: Path, v
 def test_a_kustomization_lists_every_file_beside_it_and_nothing_else(folder: Path) -> None:
     kustomization = read_yaml(folder / "kustomization.yaml")
     generators = kustomization["configMapGenerator"]
-    listed = {*kustomization["resources"], *(env for one in generators for env in one["envs"])}
+    inputs = [name for one in generators for name in [*one.get("envs", []), *one.get("files", [])]]
+    listed = {*kustomization["resources"], *inputs}
     present = {path.name for path in folder.iterdir()} - {"kustomization.yaml"}
     elsewhere = {path for path in listed if "/" in path}
     assert listed - elsewhere == present
@@ -62,7 +67,7 @@ def test_a_kustomization_knows_only_keys_of_its_kind() -> None:
 def test_what_an_overlay_changes_exists_in_the_base() -> None:
     overlay = read_yaml(K8S / "overlays/example/kustomization.yaml")
     names = {resource["metadata"]["name"] for resource in RESOURCES}
-    images = {image.partition(":")[0] for one in CONTAINERS for image in images_of(one)}
+    images = {image.partition(":")[0] for one in OURS for image in images_of(one)}
     assert {one["name"] for one in overlay["replicas"]} <= names
     assert {one["name"] for one in overlay["images"]} == images == {"tailrace"}
 
@@ -75,11 +80,11 @@ def test_settings_of_base_and_overlay_together_can_be_used() -> None:
 
 
 def test_each_process_has_a_deployment_that_runs_its_command() -> None:
-    assert DEPLOYMENTS.keys() == {"edge", "assembler", "meter", "sink", "query"}
-    for name, deployment in DEPLOYMENTS.items():
+    assert PROCESSES.keys() == {"edge", "assembler", "meter", "sink", "query"}
+    for name, deployment in PROCESSES.items():
         assert deployment["metadata"]["name"] == f"tailrace-{name}"
         assert [one["args"] for one in deployment["spec"]["template"]["spec"]["containers"]] == [[name]]
-    assert all(container["args"][0] in COMMAND_NAMES for container in CONTAINERS)
+    assert all(container["args"][0] in COMMAND_NAMES for container in OURS)
 
 
 def test_the_job_migrates_before_it_makes_topics() -> None:
@@ -89,7 +94,7 @@ def test_the_job_migrates_before_it_makes_topics() -> None:
 
 
 def test_every_container_reads_the_settings_and_the_dsn_from_its_secret() -> None:
-    for container in CONTAINERS:
+    for container in OURS:
         assert container["envFrom"] == [{"configMapRef": {"name": "tailrace"}}]
         secret = {"name": "tailrace-postgres", "key": "dsn"}
         assert container["env"] == [{"name": "TAILRACE_POSTGRES_DSN", "valueFrom": {"secretKeyRef": secret}}]
@@ -114,7 +119,8 @@ def test_no_pod_has_rights_that_it_does_not_need() -> None:
         security = container["securityContext"]
         assert security["readOnlyRootFilesystem"] is True
         assert security["allowPrivilegeEscalation"] is False
-        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["capabilities"]["drop"] == ["ALL"]
+    assert all("add" not in container["securityContext"]["capabilities"] for container in OURS)
 
 
 def test_every_container_says_what_it_needs_and_what_it_may_take() -> None:
@@ -124,7 +130,7 @@ def test_every_container_says_what_it_needs_and_what_it_may_take() -> None:
 
 
 def test_every_process_is_probed_where_it_answers() -> None:
-    for deployment in DEPLOYMENTS.values():
+    for deployment in PROCESSES.values():
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         ports = {one["name"]: one["containerPort"] for one in container["ports"]}
         assert ports["probes"] == Process().probe_port
@@ -152,16 +158,36 @@ def test_services_and_budgets_select_a_deployment_of_their_name() -> None:
     }
 
 
-def test_the_ingress_leads_to_services_that_exist() -> None:
-    services = {one["metadata"]["name"]: {port["name"] for port in one["spec"]["ports"]} for one in of_kind("Service")}
+def ports_of_services() -> dict[str, dict[str, int]]:
+    return {
+        one["metadata"]["name"]: {port["name"]: port["port"] for port in one["spec"]["ports"]}
+        for one in of_kind("Service")
+    }
+
+
+def test_the_ingress_leads_to_a_service_that_exists() -> None:
     backends = [
         path["backend"]["service"]
         for ingress in of_kind("Ingress")
         for rule in ingress["spec"]["rules"]
         for path in rule["http"]["paths"]
     ]
-    assert {one["name"] for one in backends} == services.keys() == {"tailrace-edge", "tailrace-query"}
-    assert all(one["port"]["name"] in services[one["name"]] for one in backends)
+    assert backends == [{"name": "tailrace-origin", "port": {"name": "http"}}]
+    assert "http" in ports_of_services()["tailrace-origin"]
+
+
+def test_the_origin_forwards_to_services_that_exist_by_the_rules_of_the_compose_file() -> None:
+    container = DEPLOYMENTS["origin"]["spec"]["template"]["spec"]["containers"][0]
+    addresses = {one["name"]: one["value"] for one in container["env"]}
+    services = ports_of_services()
+    assert addresses == {
+        "EDGE_ADDRESS": f"tailrace-edge:{services['tailrace-edge']['http']}",
+        "QUERY_ADDRESS": f"tailrace-query:{services['tailrace-query']['http']}",
+    }
+    caddyfile = (K8S / "base/Caddyfile").read_text()
+    assert set(re.findall(r"\{\$(\w+):", caddyfile)) == addresses.keys()
+    assert caddyfile == (DEPLOY / "Caddyfile").read_text()
+    assert container["image"] == read_yaml(DEPLOY / "compose.yaml")["services"]["origin"]["image"]
 
 
 def test_network_policies_open_only_ports_that_containers_have() -> None:
