@@ -81,10 +81,12 @@ def find_program(pid: int, program: str, argument: str) -> Identity | None:
 def _find(identity: Identity) -> psutil.Process | None:
     try:
         process = psutil.Process(identity.pid)
+        command = process.cmdline()
         same = (
             process.status() != psutil.STATUS_ZOMBIE
             and abs(process.create_time() - identity.started) < _same_start_seconds
-            and process.cmdline()[-len(identity.command) :] == identity.command
+            # Empty for the moment in which the launcher becomes the program.
+            and (not command or command[-len(identity.command) :] == identity.command)
         )
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
