@@ -55,10 +55,10 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
             return
         stack.push_async_callback(publisher.close)
         keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
-        await stack.enter_async_context(_watching(keys, settings, stop))
-        await stack.enter_async_context(_listening(settings, publisher, keys))
+        watching = await stack.enter_async_context(_watching(keys, settings, stop))
+        listening = await stack.enter_async_context(_listening(settings, publisher, keys))
         health.started()
-        await stop.wait()
+        await _until(stop, watching, listening)
         health.block("stop", "stopping")
 
 
@@ -113,24 +113,26 @@ async def _wait_for_postgres(health: Health, reason: str) -> None:
 
 
 @asynccontextmanager
-async def _watching(keys: KeyCache, settings: Settings, stop: asyncio.Event) -> AsyncGenerator[None]:
+async def _watching(keys: KeyCache, settings: Settings, stop: asyncio.Event) -> AsyncGenerator[asyncio.Task[None]]:
     """Follow the announcements of changed keys while the block runs."""
     task = asyncio.create_task(watch_keys(keys, require_dsn(settings.postgres), stop))
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
-async def _listening(settings: Settings, publisher: KafkaPublisher, keys: KeyCache) -> AsyncGenerator[None]:
+async def _listening(
+    settings: Settings, publisher: KafkaPublisher, keys: KeyCache
+) -> AsyncGenerator[asyncio.Task[None]]:
     """Serve while the block runs; after it, requests under way have `drain_seconds` to finish."""
     app = create_app(publisher, keys, settings)
     server = make_server(app, host=settings.process.host, port=settings.process.http_port)
     task = asyncio.create_task(server.serve())
     try:
-        yield
+        yield task
     finally:
         server.should_exit = True
         with suppress(TimeoutError):
@@ -149,6 +151,17 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Res
         working.cancel()
         stopping.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def _until(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Wait for `stop`. A task that fails ends the wait with its error: no edge works on with keys that it does not hear of."""
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        stopping.cancel()
 
 
 async def _close(pool: "asyncpg.Pool[Any]") -> None:
