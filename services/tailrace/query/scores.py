@@ -167,9 +167,7 @@ def _conditions_v3(call: Call) -> Where:
         where.any_of(column, given[name])
     _check_subject(given)
     _add_values(where, query, given["dataType"])
-    Listing(where, QueryParams({key: value for key, value in query.items() if key != "filter"}), SCORE_COLUMNS).period(
-        "fromTimestamp", "toTimestamp", "timestamp"
-    )
+    Listing(where, query, SCORE_COLUMNS).period("fromTimestamp", "toTimestamp", "timestamp")
     after = text(query, "cursor")
     if after is not None:
         at, id_ = decode_cursor(after, ids=1)
