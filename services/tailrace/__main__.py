@@ -11,11 +11,15 @@ from tailrace.runtime.settings import SettingsError, load_settings
 
 
 class Command(NamedTuple):
-    """A command and the module that has its `add_arguments(parser)` and its `run(arguments, settings) -> exit code`."""
+    """A command and the module that has its `add_arguments(parser)` and its `run(arguments, settings) -> exit code`.
+
+    `is_operators`: on a machine with a running `tailrace up` it works on that stack, unless the settings name another.
+    """
 
     name: str
     module: str
     help: str
+    is_operators: bool = False
 
 
 COMMANDS = (
@@ -28,13 +32,24 @@ COMMANDS = (
     Command("meter", "tailrace.meter.main", "run a meter"),
     Command("sink", "tailrace.sink.main", "run a sink"),
     Command("query", "tailrace.query.main", "run the read API"),
-    Command("migrate", "tailrace.admin.migrate", "bring the database to this release's schema"),
-    Command("topics", "tailrace.admin.topics", "create the Kafka topics and fix the partition count"),
-    Command("tenant", "tailrace.admin.tenant", "create or suspend organisations and projects"),
-    Command("key", "tailrace.admin.key", "create or revoke API keys"),
-    Command("dead-letters", "tailrace.admin.dead_letters", "list, show or replay what could not be used"),
-    Command("conservation", "tailrace.admin.conservation", "check accepted = applied + dead-lettered + in flight"),
-    Command("partition", "tailrace.admin.partition", "show raw partitions; resume one that stands still"),
+    Command("migrate", "tailrace.admin.migrate", "bring the database to this release's schema", is_operators=True),
+    Command(
+        "topics", "tailrace.admin.topics", "create the Kafka topics and fix the partition count", is_operators=True
+    ),
+    Command("tenant", "tailrace.admin.tenant", "create or suspend organisations and projects", is_operators=True),
+    Command("key", "tailrace.admin.key", "create or revoke API keys", is_operators=True),
+    Command(
+        "dead-letters", "tailrace.admin.dead_letters", "list, show or replay what could not be used", is_operators=True
+    ),
+    Command(
+        "conservation",
+        "tailrace.admin.conservation",
+        "check accepted = applied + dead-lettered + in flight",
+        is_operators=True,
+    ),
+    Command(
+        "partition", "tailrace.admin.partition", "show raw partitions; resume one that stands still", is_operators=True
+    ),
     Command("config", "tailrace.admin.config", "list every setting with its meaning, unit and default"),
 )
 
@@ -52,7 +67,10 @@ def main(argv: list[str] | None = None) -> int:
     module.add_arguments(parser)
     arguments = parser.parse_args(argv[1:])
     try:
-        return module.run(arguments, load_settings(os.environ))
+        settings = load_settings(os.environ)
+        if command.is_operators:
+            settings = importlib.import_module("tailrace.local.attach").attach(settings)
+        return module.run(arguments, settings)
     except SettingsError as error:
         print("tailrace: these settings cannot be used:", *error.problems, sep="\n  ", file=sys.stderr)
         return 2

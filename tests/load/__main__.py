@@ -1,0 +1,219 @@
+"""`python -m tests.load kills|freshness|throughput`: load on a real local stack of its own, and what came of it.
+
+kills: every process is killed with -9 once while 20,000 spans come in; then spans, costs by user and the laws must be right to the last digit.
+freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored per second.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from tailrace.local.attach import attach
+from tailrace.local.ports import free_port
+from tailrace.runtime.postgres import require_dsn
+from tailrace.runtime.settings import load_settings
+from tests.load.generator import SPANS_PER_TRACE, Expected, Sent, Template, make_template, send_load
+
+TRACES_PER_REQUEST = 5
+SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running local stack."""
+
+    url: str
+    headers: dict[str, str]
+    environment: dict[str, str]
+    data: Path
+
+    def tailrace(self, *arguments: str, check: bool = True) -> str:
+        """Run a command against it; returns what it printed."""
+        command = [sys.executable, "-m", "tailrace", *arguments]
+        return subprocess.run(command, env=self.environment, check=check, stdout=subprocess.PIPE, text=True).stdout
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What `tailrace status` says, by name."""
+        return {row["name"]: row for row in json.loads(self.tailrace("status", "--json", check=False))}
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection to its database."""
+        settings = attach(load_settings(self.environment))
+        return await asyncpg.connect(require_dsn(settings.postgres))
+
+
+@contextmanager
+def running_stack() -> Generator[Stack]:
+    """A stack on free ports in a folder of its own, stopped and forgotten at the end."""
+    with tempfile.TemporaryDirectory(prefix="tailrace-load-", ignore_cleanup_errors=True) as folder:
+        data, port = Path(folder) / "data", free_port()
+        environment = {**os.environ, "TAILRACE_DATA_DIR": str(data), "TAILRACE_PORT": str(port)}
+        subprocess.run(
+            [sys.executable, "-m", "tailrace", "up", "--detach"], env=environment, check=True, stdout=sys.stderr
+        )
+        try:
+            keys = json.loads((data / "keys.json").read_text())
+            basic = base64.b64encode(f"{keys['publicKey']}:{keys['secretKey']}".encode()).decode()
+            headers = {"authorization": f"Basic {basic}", "content-type": "application/x-protobuf"}
+            yield Stack(f"http://127.0.0.1:{port}", headers, environment, data)
+        finally:
+            subprocess.run([sys.executable, "-m", "tailrace", "down"], env=environment, check=False, stdout=sys.stderr)
+
+
+async def kill_everything_once(stack: Stack, spans: int) -> dict[str, Any]:
+    """Load with a kill -9 of each process in turn; returns what was sent and what of it is wrong."""
+    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
+    victims = ["sink", "assembler", "serve", "meter", "kafka", "postgres"]
+    loading = asyncio.create_task(_load(stack, templates, spans, rate=spans / 60))
+    killed: dict[str, float] = {}
+    started = time.monotonic()
+    for victim in victims:
+        await asyncio.sleep(8)
+        os.kill(stack.processes()[victim]["pid"], signal.SIGKILL)
+        killed[victim] = round(time.monotonic() - started, 1)
+    sent = await loading
+    drained = await wait_until_applied(stack, sent.expected, seconds=180)
+    return {
+        "killed_at_seconds": killed,
+        "answers": sent.statuses,
+        "applied_after_seconds": drained,
+        **await verify(stack, sent.expected),
+    }
+
+
+async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[str, Any]:
+    """Post single-trace bodies at a steady rate, and poll each until the API shows it with all spans."""
+    template = make_template(1, traces=1)
+    interval = SPANS_PER_TRACE / rate
+    visible: list[float] = []
+    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as client:
+
+        async def probe() -> None:
+            body = template.fresh()
+            answer = await client.post(f"{stack.url}/api/public/otel/v1/traces", content=body, headers=stack.headers)
+            answer.raise_for_status()
+            accepted = time.monotonic()
+            trace = f"{stack.url}/api/public/traces/{trace_id_of(body)}?fields=core,observations"
+            while True:
+                found = await client.get(trace, headers=stack.headers)
+                if found.status_code == 200 and len(found.json()["observations"]) == SPANS_PER_TRACE:
+                    break
+                await asyncio.sleep(0.02)
+            visible.append(time.monotonic() - accepted)
+
+        probes: list[asyncio.Task[None]] = []
+        for number in range(int(seconds / interval)):
+            probes.append(asyncio.create_task(probe()))
+            await asyncio.sleep(interval)
+            del number
+        await asyncio.gather(*probes)
+    cuts = statistics.quantiles(visible, n=100)
+    return {
+        "traces": len(visible),
+        "spans_per_second": rate,
+        "median_seconds": round(cuts[49], 3),
+        "p99_seconds": round(cuts[98], 3),
+    }
+
+
+async def measure_throughput(stack: Stack, spans: int) -> dict[str, Any]:
+    """As fast as the edge takes it; spans per second until all are stored."""
+    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
+    started = time.monotonic()
+    sent = await _load(stack, templates, spans, rate=None)
+    accepted = time.monotonic() - started
+    await wait_until_applied(stack, sent.expected, seconds=600)
+    stored = time.monotonic() - started
+    figures = {"accepted_spans_per_second": round(spans / accepted), "stored_spans_per_second": round(spans / stored)}
+    return {**figures, "answers": sent.statuses, **await verify(stack, sent.expected)}
+
+
+async def wait_until_applied(stack: Stack, expected: Expected, *, seconds: float) -> float:
+    """Wait until as many observations are stored as were acknowledged; returns how long it took. The check comes after."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        try:
+            connection = await stack.connect()
+            stored = await connection.fetchval("select coalesce(sum(observation_count), 0) from traces")
+            await connection.close()
+        except (OSError, asyncpg.PostgresError):
+            stored = 0
+        if stored >= expected.spans:
+            break
+        await asyncio.sleep(0.2)
+    return round(time.monotonic() - started, 1)
+
+
+async def verify(stack: Stack, expected: Expected) -> dict[str, Any]:
+    """Compare what is stored with what was acknowledged: spans, cost by user in each bucket, and the laws."""
+    connection = await stack.connect()
+    spans, cost = await connection.fetchrow("select count(*), sum(total_cost) from observations") or (0, None)
+    windows = await connection.fetch("select bucket, user_id, sum(cost) as cost from cost_parts group by 1, 2")
+    await connection.close()
+    wrong = [row["user_id"] for row in windows if expected.cost.get(row["user_id"] or "", Decimal(0)) != row["cost"]]
+    return {
+        "spans": {"acknowledged": expected.spans, "stored": spans},
+        "cost_usd": {
+            "expected": str(expected.total),
+            "stored": str(cost),
+            "difference": str((cost or 0) - expected.total),
+        },
+        "windows": {"checked": len(windows), "wrong": len(wrong)},
+        "conservation": json.loads(stack.tailrace("conservation", "--json", check=False) or "null"),
+    }
+
+
+def trace_id_of(body: bytes) -> str:
+    """The first trace id of a body of the generator."""
+    at = body.index(b"\x0a\x10") + 2
+    return body[at : at + 16].hex()
+
+
+async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: float | None) -> Sent:
+    return await send_load(
+        f"{stack.url}/api/public/otel/v1/traces",
+        stack.headers,
+        templates,
+        requests=spans // SPANS_PER_REQUEST,
+        concurrency=8,
+        pace=lambda number: 0.0 if rate is None else number * SPANS_PER_REQUEST / rate,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    parser.add_argument("what", choices=["kills", "freshness", "throughput"])
+    parser.add_argument("--spans", type=int, default=20_000)
+    parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness")
+    parser.add_argument("--seconds", type=float, default=60, help="for freshness")
+    arguments = parser.parse_args()
+    with running_stack() as stack:
+        if arguments.what == "kills":
+            result = asyncio.run(kill_everything_once(stack, arguments.spans))
+        elif arguments.what == "freshness":
+            result = asyncio.run(measure_freshness(stack, arguments.rate, arguments.seconds))
+        else:
+            result = asyncio.run(measure_throughput(stack, arguments.spans))
+    print(json.dumps(result, indent=2, default=str))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
