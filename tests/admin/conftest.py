@@ -7,6 +7,10 @@ import orjson
 import pytest
 
 from tailrace.__main__ import main
+from tailrace.admin.raw_log import RawRecord, open_raw_log
+from tailrace.runtime.kafka import make_producer
+from tailrace.runtime.settings import Kafka
+from tailrace.wire.topics import RawHeaders, topics_of
 from tests.stack import run_async
 
 
@@ -59,6 +63,49 @@ def tailrace(
         return Outcome(code, printed.out, printed.err)
 
     return run
+
+
+class PublishRaw(Protocol):
+    """Publishes one raw record and returns its offset."""
+
+    def __call__(self, partition: int, value: bytes, headers: RawHeaders | None) -> int: ...
+
+
+@pytest.fixture
+def publish_raw(kafka_bootstrap: str, topic_prefix: str) -> PublishRaw:
+    """What an edge does; without headers, what no edge does."""
+    settings = Kafka(bootstrap_servers=kafka_bootstrap)
+    topic = topics_of(topic_prefix).raw
+
+    async def publish(partition: int, value: bytes, headers: RawHeaders | None) -> int:
+        producer = make_producer(settings, client_id="test-edge")
+        await producer.start()
+        try:
+            encoded = [] if headers is None else headers.encode()
+            sent = await producer.send_and_wait(topic, value, partition=partition, headers=encoded)
+        finally:
+            await producer.stop()
+        return sent.offset
+
+    return lambda partition, value, headers: run_async(publish(partition, value, headers))
+
+
+class ReadRaw(Protocol):
+    """Reads all records of one partition of the raw topic."""
+
+    def __call__(self, partition: int) -> list[RawRecord]: ...
+
+
+@pytest.fixture
+def read_raw(kafka_bootstrap: str, topic_prefix: str) -> ReadRaw:
+    """What the log holds."""
+    settings = Kafka(bootstrap_servers=kafka_bootstrap, topic_prefix=topic_prefix)
+
+    async def read(partition: int) -> list[RawRecord]:
+        async with open_raw_log(settings) as log:
+            return [record async for record in log.read(await log.bounds([partition]))]
+
+    return lambda partition: run_async(read(partition))
 
 
 @pytest.fixture

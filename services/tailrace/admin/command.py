@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ from tailrace.runtime.settings import Kafka, Postgres
 
 QUERIES: Final[Mapping[str, str]] = load_queries(Path(__file__).with_name("queries.sql"))
 """The statements of the operator commands."""
+
+_tell_seconds = 0.5
 
 
 class OperatorError(Exception):
@@ -98,8 +102,12 @@ def name_error(error: BaseException) -> str:
 
 
 def print_json(value: object) -> None:
-    """Indented JSON on stdout; money and other decimals are strings."""
-    print(orjson.dumps(value, default=msgspec.to_builtins, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+    """Indented JSON on stdout; decimals are strings with all their digits, never with an exponent."""
+    print(orjson.dumps(value, default=_json_value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+
+
+def _json_value(value: object) -> object:
+    return f"{value:f}" if isinstance(value, Decimal) else msgspec.to_builtins(value, builtin_types=(Decimal,))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -113,3 +121,23 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
             for text, width, numeric in zip(line, widths, right, strict=True)
         ]
         print("  ".join(cells).rstrip())
+
+
+class ProgressLine:
+    """A line on a terminal that tells how far a long command is, by a text with {done} and {total}; nothing where no one looks."""
+
+    def __init__(self, text: str, total: int) -> None:
+        self._text, self._total = text, total
+        self._done, self._told_at, self._is_shown = 0, time.monotonic(), False
+
+    def advance(self, steps: int = 1) -> None:
+        """So many more are done."""
+        self._done += steps
+        if sys.stderr.isatty() and time.monotonic() - self._told_at > _tell_seconds:
+            self._told_at, self._is_shown = time.monotonic(), True
+            print("\r" + self._text.format(done=self._done, total=self._total), end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """The command goes on with other output."""
+        if self._is_shown:
+            print(file=sys.stderr)

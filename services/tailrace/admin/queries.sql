@@ -74,3 +74,102 @@ select k.public_key, k.display_secret_key, k.project_id as project, k.note, k.cr
 from api_keys k
 where $1::text is null or k.project_id = $1
 order by k.project_id, k.created_at, k.public_key
+
+-- Partitions
+
+-- name: list_progress
+select partition, epoch, owner, applied_origin, applied_received_at, position, halted_reason, updated_at
+from stream_progress order by partition
+
+-- name: lock_halted
+select applied_origin, halted_reason from stream_progress where partition = $1 for update
+
+-- name: record_command
+insert into stream_commands (partition, command, operator, reason, applied_origin_before, applied_origin_after)
+values ($1, $2, $3, $4, $5, $6)
+
+-- name: resume_partition
+-- The owner's checks run again; $2 is where it stood and stays.
+update stream_progress set halted_reason = null, updated_at = now() where partition = $1 and applied_origin = $2
+
+-- name: resume_elsewhere
+-- Another place of the log: what was applied there before is not known, and whoever still holds the partition is fenced.
+update stream_progress
+set halted_reason = null, applied_origin = $2, applied_fingerprint = null, applied_received_at = null,
+    epoch = epoch + 1, owner = null, updated_at = now()
+where partition = $1
+
+-- Conservation. All of it is read in one snapshot.
+
+-- name: read_applied
+select partition, applied_origin from stream_progress order by partition
+
+-- name: read_counts
+select project_id, partition, accepted, applied, dead_lettered from event_counts
+
+-- name: read_losses
+-- Where an operator let a partition go on elsewhere.
+select partition, applied_origin_before, applied_origin_after from stream_commands where command = 'accept-loss' order by id
+
+-- name: read_costs
+-- Each project's counted cost, and the same money in the three kinds of windows.
+select project_id,
+       coalesce(sum(cost) filter (where source = 'observations'), 0) as observations,
+       coalesce(sum(cost) filter (where source = 'minute'), 0) as minute,
+       coalesce(sum(cost) filter (where source = 'hour'), 0) as hour,
+       coalesce(sum(cost) filter (where source = 'day'), 0) as day
+from (
+    select project_id, 'observations' as source, sum(total_cost) as cost from observations where counted group by 1
+    union all
+    select project_id, bucket, sum(cost) from cost_parts group by 1, 2
+) as sums
+group by project_id
+order by project_id
+
+-- Dead letters. $1: project, $2: reason, null for any.
+
+-- name: list_dead_letters
+select project_id, partition, origin, sequence, reason, detail, entity, content_kind, octet_length(payload) as bytes,
+       received_at, created_at, replayed_at
+from dead_letters
+where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
+order by created_at desc, project_id, partition, origin desc, sequence
+limit $3
+
+-- name: count_dead_letters
+select count(*) from dead_letters where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
+
+-- name: find_dead_letter
+select project_id, partition, origin, sequence, reason, detail, entity, content_kind, octet_length(payload) as bytes, payload,
+       received_at, created_at, replayed_at
+from dead_letters where project_id = $1 and partition = $2 and origin = $3 and sequence = $4
+
+-- name: count_replayable
+-- $3, $4, $5: partition, origin and sequence of one letter, null for any. $6: also those that were replayed.
+select count(*) from dead_letters
+where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
+  and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
+  and ($6::boolean or replayed_at is null)
+
+-- name: next_replayable
+-- The next raw record, after the one of $7, $8, $9, that has such letters.
+select project_id, partition, origin from dead_letters
+where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
+  and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
+  and ($6::boolean or replayed_at is null)
+  and (project_id, partition, origin) > ($7, $8::int, $9::bigint)
+order by project_id, partition, origin
+limit 1
+
+-- name: read_replayable
+-- Such letters of the raw record $7, $8, $9.
+select project_id, partition, origin, sequence, reason, content_kind, payload, received_at from dead_letters
+where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
+  and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
+  and ($6::boolean or replayed_at is null)
+  and project_id = $7 and partition = $8 and origin = $9
+order by sequence
+
+-- name: note_replayed
+update dead_letters set replayed_at = now()
+where project_id = $1 and partition = $2 and origin = $3 and sequence = any ($4::int[])
