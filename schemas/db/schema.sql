@@ -186,6 +186,7 @@ create table observations (
     primary key (project_id, trace_id, id, day)
 ) partition by range (day);
 create index observations_by_time on observations (project_id, start_time desc, id desc);
+create index observations_by_id on observations (project_id, id);
 create index observations_by_type on observations (project_id, type, start_time desc, id desc);
 create table observations_default partition of observations default;
 
