@@ -8,6 +8,7 @@ import time
 
 from tailrace.local import processes
 from tailrace.local.datadir import DataDir
+from tailrace.local.errors import StackError
 from tailrace.local.state import end_orphans, read_record
 from tailrace.runtime.settings import Settings
 
@@ -23,6 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """0 once nothing runs any more, 1 if it still does after the timeout."""
+    try:
+        return _stop(settings, timeout_seconds=arguments.timeout)
+    except StackError as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return 1
+
+
+def _stop(settings: Settings, *, timeout_seconds: float) -> int:
     data = DataDir.at(settings.stack.data_dir)
     record = read_record(data.processes)
     started = time.monotonic()
@@ -38,8 +47,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     print(f"stopping tailrace on {data.root} (pid {record.supervisor.pid})", flush=True)
     os.kill(record.supervisor.pid, signal.SIGTERM)
     while processes.is_alive(record.supervisor):
-        if time.monotonic() - started > arguments.timeout:
-            print(f"tailrace: it still runs after {arguments.timeout:.0f} s, see {data.log('up')}", file=sys.stderr)
+        if time.monotonic() - started > timeout_seconds:
+            print(f"tailrace: it still runs after {timeout_seconds:.0f} s, see {data.log('up')}", file=sys.stderr)
             return 1
         time.sleep(_poll_seconds)
     print(f"stopped after {time.monotonic() - started:.1f} s")

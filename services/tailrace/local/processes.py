@@ -8,9 +8,11 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import psutil
+
+from tailrace.local.errors import missing_extra
 
 # Start times are derived from the boot time, which a correction of the clock moves a little.
 _same_start_seconds = 2.0
@@ -27,6 +29,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def identify(pid: int, command: list[str]) -> Identity | None:
     """The identity of the live process `pid` that runs, or is about to run, `command`."""
+    psutil = _psutil()
     try:
         return Identity(pid=pid, started=psutil.Process(pid).create_time(), command=command)
     except psutil.NoSuchProcess:
@@ -34,7 +37,7 @@ def identify(pid: int, command: list[str]) -> Identity | None:
 
 
 def identify_self() -> Identity:
-    this = psutil.Process(os.getpid())
+    this = _psutil().Process(os.getpid())
     return Identity(pid=this.pid, started=this.create_time(), command=this.cmdline())
 
 
@@ -47,7 +50,7 @@ def end(identity: Identity, *, timeout_seconds: float, gentle: signal.Signals = 
     process = _find(identity)
     if process is None:
         return False
-    with contextlib.suppress(psutil.NoSuchProcess):
+    with contextlib.suppress(_psutil().NoSuchProcess):
         process.send_signal(gentle)
         process.resume()  # a frozen one cannot end
         if not _wait_gone(identity, timeout_seconds):
@@ -68,6 +71,7 @@ def _wait_gone(identity: Identity, timeout_seconds: float) -> bool:
 
 def find_program(pid: int, program: str, argument: str) -> Identity | None:
     """The process `pid`, if it is a `program` that was given `argument`."""
+    psutil = _psutil()
     try:
         process = psutil.Process(pid)
         command = process.cmdline()
@@ -78,7 +82,8 @@ def find_program(pid: int, program: str, argument: str) -> Identity | None:
         return None
 
 
-def _find(identity: Identity) -> psutil.Process | None:
+def _find(identity: Identity) -> Any:
+    psutil = _psutil()
     try:
         process = psutil.Process(identity.pid)
         command = process.cmdline()
@@ -91,3 +96,12 @@ def _find(identity: Identity) -> psutil.Process | None:
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
     return process if same else None
+
+
+def _psutil() -> Any:
+    # Part of the `local` extra: who only reads what runs, or installed less, must be able to import this module.
+    try:
+        import psutil  # noqa: PLC0415
+    except ImportError as error:
+        raise missing_extra("psutil", "recognises processes") from error
+    return psutil

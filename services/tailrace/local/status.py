@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import sys
 
 import msgspec
 
 from tailrace.local import processes
 from tailrace.local.datadir import DataDir
+from tailrace.local.errors import StackError
 from tailrace.local.kafka import kafka_why_not_ready
 from tailrace.local.services import read_lag, why_not_ready
 from tailrace.local.state import ChildRecord, StackRecord, read_record
@@ -33,7 +35,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """0 if everything runs and is ready, else 1."""
     data = DataDir.at(settings.stack.data_dir)
     record = read_record(data.processes)
-    rows = asyncio.run(collect_status(record)) if record else []
+    try:
+        rows = asyncio.run(collect_status(record)) if record else []
+    except StackError as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return 1
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(rows)).decode())
     elif rows:
