@@ -102,7 +102,7 @@ class BatchFolder:
     def check(self, progress: Progress) -> None:
         """Raise Superseded unless `progress` is this owner's and has not gone back."""
         if (progress.epoch, progress.owner) != (self.epoch.number, self.epoch.owner):
-            raise Superseded("fenced")
+            raise Superseded("fenced" if progress.owner is not None else "gap")
         if progress.applied_origin < self.applied_seen:
             raise Superseded("went_back")
         self.applied_seen = progress.applied_origin
