@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, get_args
 
 import asyncpg
@@ -91,7 +92,8 @@ async def _show(arguments: argparse.Namespace, settings: Settings) -> int:
         sys.stdout.buffer.flush()
         return 0
     for name, value in _letter_json(row).items():
-        print(f"{name:<12} {'-' if value is None else value}")
+        shown = _second(value) if isinstance(value, datetime) else value
+        print(f"{name:<12} {'-' if shown is None else shown}")
     print()
     print(_preview(row["payload"]))
     return 0
@@ -132,7 +134,7 @@ def _name(row: asyncpg.Record) -> str:
     return f"{row['project_id']}/{row['partition']}/{row['origin']}/{row['sequence']}"
 
 
-def _second(at: Any) -> str | None:
+def _second(at: datetime | None) -> str | None:
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
