@@ -1,7 +1,8 @@
 """Whatever the bytes are: no exception, every event counted once, and the same answer each time."""
 
 import json
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import Any, cast, get_args
 
 import pytest
 from hypothesis import example, given
@@ -16,6 +17,7 @@ from tests.strategies import anything_json
 
 KINDS: tuple[RawKind, ...] = get_args(RawKind)
 GOOD = [each.decoded() for client in clients() for each in recording_of(client).requests]
+GOOD_JSON = [payload for payload in GOOD if payload[:1] in (b"{", b"[")]
 
 
 def check(kind: RawKind, payload: bytes) -> Mapped:
@@ -26,8 +28,23 @@ def check(kind: RawKind, payload: bytes) -> Mapped:
     assert mapped.events > 0 or not mapped.changes
     for change in mapped.changes:
         lift(change)
-        json.dumps(change.fields, default=str, allow_nan=False).encode()
+        json.dumps(change.fields, default=str, allow_nan=False)
+        for text in texts_in([change.trace_id, change.id, change.stamp.event_id, change.fields]):
+            assert "\x00" not in text
+            text.encode()
     return mapped
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for pair in cast("dict[str, Any]", value).items():
+            yield from texts_in(list(pair))
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from texts_in(item)
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=200))
@@ -49,6 +66,25 @@ def test_good_requests_that_were_damaged_never_raise(kind: RawKind, payload: byt
     start = data.draw(st.integers(0, len(payload)))
     end = data.draw(st.integers(start, min(len(payload), start + 20)))
     check(kind, payload[:start] + data.draw(st.binary(max_size=8)) + payload[end:])
+
+
+@given(st.sampled_from(KINDS), st.sampled_from(GOOD_JSON), anything_json(), st.data())
+def test_good_requests_with_one_value_replaced_never_raise(
+    kind: RawKind, payload: bytes, value: Any, data: st.DataObject
+) -> None:
+    document = json.loads(payload)
+    container, key = data.draw(st.sampled_from(list(places_in(document))))
+    container[key] = value
+    check(kind, json.dumps(document).encode())
+
+
+def places_in(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) in a document."""
+    if isinstance(value, dict | list):
+        container = cast("dict[Any, Any]", value)
+        for key in list(container) if isinstance(value, dict) else range(len(container)):
+            yield container, key
+            yield from places_in(container[key])
 
 
 @given(
