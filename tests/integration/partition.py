@@ -69,8 +69,8 @@ class Partition:
             self._position = (await self.writer.apply(0, batch)).position
         progress = (await self.repository.read_progress([0]))[0]
         if self.folder is not None and progress.owner == self.folder.epoch.owner:
-            self.folder.check(progress)
-            self.folder.state.evict(progress.applied_origin)
+            self.folder.check(progress, self.folder.applied_seen)
+            self.folder.release()
         return progress.applied_origin
 
     async def _fetch_raw(self, _: int, offset: int) -> RawOrigin:

@@ -10,7 +10,6 @@ from typing import Any
 
 from tailrace.assembler.batch import RawRecord
 from tailrace.assembler.owner import PartitionOwner, Tools
-from tailrace.assembler.repository import Progress
 from tailrace.runtime import metrics
 from tailrace.runtime.kafka import KAFKA_ERRORS
 from tailrace.runtime.log import get_logger
@@ -56,7 +55,7 @@ class Assembler:
         while not stop.is_set():
             polls += 1
             try:
-                self._observe(await tools.repository.read_progress(self._owners))
+                await self.poll()
                 tools.health.clear("postgres")
                 if polls % COMMIT_EVERY_POLLS == 0:
                     await self._acknowledge()
@@ -65,17 +64,20 @@ class Assembler:
                 await asyncio.sleep(1)
             await asyncio.sleep(POLL_SECONDS)
 
+    async def poll(self) -> None:
+        """Ask Postgres once what is applied, and tell the owners. Raises OUTAGE_ERRORS."""
+        asked = {partition: owner.mark() for partition, (owner, _) in self._owners.items()}
+        progress = await self._make_tools().repository.read_progress(asked)
+        for partition, where in progress.items():
+            owned = self._owners.get(partition)
+            if owned is not None:
+                owned[0].observe(where, asked[partition])
+
     async def stop(self) -> None:
         """Let go of all partitions."""
         await self._acknowledge()
         for partition in list(self._owners):
             await self._release(partition)
-
-    def _observe(self, progress: dict[int, Progress]) -> None:
-        for partition, where in progress.items():
-            owned = self._owners.get(partition)
-            if owned is not None:
-                owned[0].observe(where)
 
     async def _acknowledge(self) -> None:
         try:

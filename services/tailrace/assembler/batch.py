@@ -99,13 +99,20 @@ class BatchFolder:
         await self._load_shared([result for result, _ in folded])
         return [self._assemble(one, *result) for one, result in zip(mapped, folded, strict=True)]
 
-    def check(self, progress: Progress) -> None:
-        """Raise Superseded unless `progress` is this owner's and has not gone back."""
+    def check(self, progress: Progress, asked_at: int) -> None:
+        """Raise Superseded unless `progress` is this owner's and has not gone back.
+
+        `asked_at`: what was seen applied when the question was asked; another answer may have come first and told more.
+        """
         if (progress.epoch, progress.owner) != (self.epoch.number, self.epoch.owner):
             raise Superseded("fenced" if progress.owner is not None else "gap")
-        if progress.applied_origin < self.applied_seen:
+        if progress.applied_origin < asked_at:
             raise Superseded("went_back")
-        self.applied_seen = progress.applied_origin
+        self.applied_seen = max(self.applied_seen, progress.applied_origin)
+
+    def release(self) -> None:
+        """Let applied state go until the bound holds. Never while a fold is under way: it counts on what it has loaded."""
+        self.state.evict(self.applied_seen)
 
     def _map(self, record: RawRecord, poisoned: frozenset[int]) -> MappedRecord:
         self._budget.note_record()
@@ -139,8 +146,9 @@ class BatchFolder:
         if not any(missing):
             return
         metrics.assembler_hydrations.labels(self.epoch.partition).inc()
+        asked_at = self.applied_seen
         loaded = await self._repository.load_entities(self.epoch.partition, missing)
-        self.check(loaded.progress)
+        self.check(loaded.progress, asked_at)
         for trace in loaded.traces:
             self.state.traces.keep((trace.project_id, trace.id), trace)
         for observation in loaded.observations:
@@ -176,8 +184,9 @@ class BatchFolder:
 
     async def _refresh_extremes(self, trace: TraceState) -> None:
         members = self.state.members((trace.project_id, trace.id))
+        asked_at = self.applied_seen
         stored = await self._repository.load_extremes(self.epoch.partition, trace, [state.id for state in members])
-        self.check(stored.progress)
+        self.check(stored.progress, asked_at)
         starts = [state.start_us for state in members]
         ends = [state.start_us if state.end_us is None else state.end_us for state in members]
         trace.first_start_us = min(starts + ([] if stored.first_start_us is None else [stored.first_start_us]))
@@ -191,8 +200,9 @@ class BatchFolder:
         missing = self.state.missing_shared(wanted)
         if not any(missing):
             return
+        asked_at = self.applied_seen
         loaded = await self._repository.load_shared(self.epoch.partition, missing)
-        self.check(loaded.progress)
+        self.check(loaded.progress, asked_at)
         for key, sighting in loaded.users:
             self.state.users.keep(key, sighting)
         for key, sighting in loaded.sessions:

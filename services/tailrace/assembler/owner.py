@@ -64,6 +64,13 @@ class Tools(NamedTuple):
     budget: FailureBudget
 
 
+class Mark(NamedTuple):
+    """What an owner knows at the moment in which Postgres is asked. `applied`: what it has seen applied."""
+
+    epoch: int
+    applied: int
+
+
 class Pending(NamedTuple):
     """A raw record that is folded and sent, and not applied yet."""
 
@@ -109,20 +116,23 @@ class PartitionOwner:
         self._pause_if_full()
         self._wake.set()
 
-    def observe(self, progress: Progress) -> None:
-        """Take note of where Postgres stands."""
+    def mark(self) -> Mark | None:
+        """To be taken before asking Postgres, and given to `observe` with the answer."""
+        return None if self._folder is None else Mark(self._folder.epoch.number, self._folder.applied_seen)
+
+    def observe(self, progress: Progress, asked: Mark | None) -> None:
+        """Take note of where Postgres stands. An answer to a question from before this epoch says nothing."""
         folder = self._folder
-        if folder is None or self._superseded is not None:
+        if folder is None or self._superseded is not None or asked is None or asked.epoch != folder.epoch.number:
             return
         try:
-            folder.check(progress)
+            folder.check(progress, asked.applied)
         except Superseded as superseded:
             self._supersede(superseded)
             return
-        while self._pending and self._pending[0].origin <= progress.applied_origin:
+        while self._pending and self._pending[0].origin <= folder.applied_seen:
             self._pending_bytes -= self._pending.popleft().bytes
-        folder.state.evict(progress.applied_origin)
-        self._report(progress.applied_origin)
+        self._report(folder.applied_seen)
         self._resume_if_drained()
         self._wake.set()
 
@@ -231,6 +241,8 @@ class PartitionOwner:
             if self._superseded is not None:
                 raise self._superseded
             await self._reseek_if_due()
+            if self._folder is not None:
+                self._folder.release()
             if self._queue and self._has_room():
                 await self._check_fingerprint()
                 if self._queue:

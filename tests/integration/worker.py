@@ -1,0 +1,151 @@
+"""Assemblers and a sink over a real Postgres, with a raw log, a sender and an assembled topic in memory: every fault can be placed exactly."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tailrace.assembler.app import Assembler
+from tailrace.assembler.failures import FailureBudget
+from tailrace.assembler.owner import PartitionOwner, Tools
+from tailrace.assembler.repository import Repository
+from tailrace.core.pricing import load_price_table
+from tailrace.runtime.probes import Health
+from tailrace.runtime.resources import schemas
+from tailrace.runtime.settings import Processing
+from tailrace.sink.plan import Delivered
+from tailrace.sink.repository import Repository as SinkRepository
+from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
+from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic
+
+PRICES = load_price_table((schemas() / "prices.json").read_bytes())
+
+
+class Worker:
+    """One assembler process that may hold partition 0."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        topic: RawTopic,
+        topics: dict[str, list[bytes]],
+        *,
+        limits: Processing | None = None,
+        repository: Repository | None = None,
+    ) -> None:
+        self.log = FakeRawLog(topic)
+        self.sender = FakeSender(topics)
+        self.health = Health("assembler", stall_seconds=60)
+        self.repository = repository or Repository(pool)
+        self.budget = FailureBudget()
+        self.tools = Tools(
+            log=self.log,
+            repository=self.repository,
+            sender=self.sender,
+            prices=PRICES,
+            topics=TOPICS,
+            partitions=1,
+            limits=limits or Processing(),
+            health=self.health,
+            budget=self.budget,
+        )
+        self.assembler = Assembler(lambda: self.tools)
+        self._stop = asyncio.Event()
+
+    @property
+    def owner(self) -> PartitionOwner:
+        return self.assembler._owners[0][0]  # pyright: ignore[reportPrivateUsage]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator["Worker"]:
+        """The process with the partition assigned, until the block ends."""
+        tasks = [
+            asyncio.create_task(self.assembler.follow(self._stop)),
+            asyncio.create_task(self.log.deliver(self.assembler.offer)),
+        ]
+        try:
+            await self.assembler.assign([0])
+            yield self
+        finally:
+            self._stop.set()
+            await self.assembler.stop()
+            tasks[1].cancel()
+            await asyncio.wait(tasks)
+
+
+class Sink:
+    """One sink process. Without a memory of its own: each call reads on from the stored position."""
+
+    def __init__(self, pool: asyncpg.Pool, topic: RawTopic, topics: dict[str, list[bytes]]) -> None:
+        self._topic = topic
+        self._topics = topics
+        self._repository = SinkRepository(pool)
+        self.writer = PartitionWriter(self._repository, self._fetch_raw, lambda _: None)
+
+    async def apply(self, at_most: int = 1_000_000) -> int:
+        """Apply a batch of at most so many records; returns how many there were to read."""
+        position = (await self._repository.read_positions([0]))[0]
+        values = self._topics.get(TOPICS.assembled, [])[position : position + at_most]
+        if values:
+            await self.writer.apply(
+                0, [Delivered(position + number, _read(value)) for number, value in enumerate(values)]
+            )
+        return len(values)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator["Sink"]:
+        """Apply whatever comes, until the block ends."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+
+    async def _run(self) -> None:
+        while True:
+            if not await self.apply():
+                await asyncio.sleep(0.02)
+
+    async def _fetch_raw(self, _: int, offset: int) -> RawOrigin:
+        record = self._topic.read(offset)
+        assert record is not None
+        return RawOrigin(self._topic.headers_of(offset), record.value)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: float = 15) -> None:
+    """Return once `holds` does; fail after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def read_progress(pool: asyncpg.Pool) -> Mapping[str, Any]:
+    """The progress row of partition 0."""
+    row = await pool.fetchrow("select * from stream_progress where partition = 0")
+    assert row is not None
+    return dict(row)
+
+
+async def all_applied(pool: asyncpg.Pool, topic: RawTopic) -> None:
+    """Wait until everything on the raw log is applied."""
+
+    async def is_applied() -> bool:
+        return bool((await read_progress(pool))["applied_origin"] == topic.end - 1)
+
+    await eventually(is_applied)
+
+
+def _read(value: bytes) -> AssembledRecord | None:
+    try:
+        return decode_record(value, AssembledRecord)
+    except BadRecordError:
+        return None
