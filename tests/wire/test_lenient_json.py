@@ -1,6 +1,7 @@
 """JSON as senders write it: what stays as it is, what is cleaned, what is refused."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -52,6 +53,16 @@ def test_depth_is_counted(data: bytes, deep: bool) -> None:
 
 def test_brackets_in_strings_are_no_depth() -> None:
     assert not is_deep(json.dumps(["[" * 1000, '\\"' + "{" * 1000]).encode())
+
+
+@pytest.mark.parametrize("data", [b'"' * 1_000_001, b'"\\' * 500_000, b'"' + b'\\"' * 500_000, b'["' * 500_000])
+def test_hostile_quotes_cost_no_more_than_their_length(data: bytes) -> None:
+    started = time.perf_counter()
+
+    with pytest.raises(NotJsonError):
+        repair_json(data + b"[" * 300, cut_level=2)
+
+    assert time.perf_counter() - started < 5
 
 
 def test_a_value_that_is_too_deep_is_its_own_text_and_its_neighbours_stay() -> None:
