@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -135,10 +136,11 @@ async def test_an_observation_that_moves_in_time_moves_its_cost(pool: asyncpg.Po
     assert [f"{row['bucket_start']:%H:%M}" for row in rows] == ["09:59"]
 
 
-async def _window(pool: asyncpg.Pool, user: str | None) -> object:
-    return await pool.fetchval(
+async def _window(pool: asyncpg.Pool, user: str | None) -> Decimal:
+    cost: Decimal = await pool.fetchval(
         "select coalesce(sum(cost), 0) from cost_parts where bucket = 'hour' and user_id is not distinct from $1", user
     )
+    return cost
 
 
 def _generation(trace: str, span: str, start: str, *, event_id: str = "e1", at: str | None = None) -> Event:

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 SPANS_PER_TRACE = 10
@@ -187,9 +188,9 @@ def _add_generation(span: Span, rng: random.Random, text_bytes: int) -> Decimal:
     return tokens_in * USD_PER_INPUT_TOKEN + tokens_out * USD_PER_OUTPUT_TOKEN
 
 
-def _set(attribute: object, key: str, value: str) -> None:
-    attribute.key = key  # pyright: ignore[reportAttributeAccessIssue]
-    attribute.value.string_value = value  # pyright: ignore[reportAttributeAccessIssue]
+def _set(attribute: KeyValue, key: str, value: str) -> None:
+    attribute.key = key
+    attribute.value.string_value = value
 
 
 def _span_id(trace: int, index: int) -> bytes:
