@@ -4,14 +4,18 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from tailrace.local.datadir import DataDir
+from tailrace.local.ports import free_port
 from tailrace.local.postgres import LocalPostgres
 from tests.local.harness import Terminal, status, tailrace, tiny_stack
 from tests.stack import execute, run_async
@@ -95,7 +99,7 @@ def test_after_kill_9_of_the_supervisor_the_next_start_ends_the_orphans_and_find
         leave_a_mark(tmp_path)
         orphans = [process["pid"] for name, process in status(tmp_path).items() if name != "supervisor"]
         sink = status(tmp_path)["sink"]["pid"]
-        os.kill(sink, signal.SIGSTOP)  # frozen, so it cannot follow its supervisor
+        freeze(sink)  # so that it cannot follow its supervisor
         first.kill()
 
     assert tailrace(tmp_path, "status").returncode == 1
@@ -103,7 +107,7 @@ def test_after_kill_9_of_the_supervisor_the_next_start_ends_the_orphans_and_find
         assert any(line.startswith("sink") and "was left over" in line for line in second.lines)
         assert find_marks(tmp_path) == 1
         assert set(orphans).isdisjoint(process["pid"] for process in status(tmp_path).values())
-    assert not any(is_running(pid) for pid in orphans)
+    wait_until(lambda: all(is_gone(pid) for pid in orphans))
 
 
 def test_detach_returns_when_ready_and_down_stops_it(tmp_path: Path) -> None:
@@ -136,28 +140,81 @@ def test_a_service_that_cannot_start_is_named_with_the_last_line_of_its_log(tmp_
     assert {process["state"] for process in status(tmp_path).values()} == {"stopped"}
 
 
-def test_a_kafka_that_does_not_come_up_is_said_with_its_last_line_and_its_log(tmp_path: Path) -> None:
-    with tiny_stack(tmp_path):
-        pass
-    (tmp_path / "data" / "kafka" / "log" / "meta.properties").write_text("version=1\nnode.id=77\ncluster.id=other\n")
+@pytest.fixture
+def used_folder(stack: Terminal, tmp_path: Path) -> Path:
+    """A folder with a copy of data that a stack has used; what was in flight there matters to no test."""
+    subprocess.run(["cp", "-a", str(stack.folder / "data"), str(tmp_path / "data")], check=True)
+    (tmp_path / "data" / "processes.json").unlink()
+    return tmp_path
 
-    terminal = Terminal(tmp_path)
 
-    assert terminal.wait_end() == 1
+def test_a_kafka_that_does_not_come_up_is_said_with_its_last_line_and_its_log(used_folder: Path) -> None:
+    meta = used_folder / "data" / "kafka" / "log" / "meta.properties"
+    meta.write_text("version=1\nnode.id=77\ncluster.id=other\n")
+
+    terminal = Terminal(used_folder)
+
+    assert terminal.wait_end(timeout=120) == 1
     assert terminal.lines[-1].startswith("tailrace: kafka does not start, it exited with 1: ")
     assert "77" in terminal.lines[-1]
-    assert terminal.lines[-1].endswith(f"(see {tmp_path}/data/logs/kafka.log)")
+    assert terminal.lines[-1].endswith(f"(see {used_folder}/data/logs/kafka.log)")
 
 
-def test_a_database_folder_that_is_gone_is_said_and_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
-    with tiny_stack(tmp_path):
-        pass
-    (tmp_path / "data" / "postgres").rename(tmp_path / "elsewhere")
+@pytest.mark.parametrize(
+    ("gone", "sentence"),
+    [
+        ("postgres", "the data folder {data} is damaged (postgres/ is gone): restore it"),
+        ("kafka", "the data folder {data} is damaged (kafka/ is gone): restore it"),
+        ("postgres/PG_VERSION", "the database folder {data}/postgres is damaged (PG_VERSION or postgres.password is"),
+        ("postgres.password", "the database folder {data}/postgres is damaged (PG_VERSION or postgres.password is"),
+        ("kafka/log/meta.properties", "Kafka's folder {data}/kafka is damaged (log/meta.properties is missing)"),
+    ],
+)
+def test_data_that_is_gone_is_said_and_never_replaced_by_nothing(used_folder: Path, gone: str, sentence: str) -> None:
+    data = used_folder / "data"
+    (data / gone).rename(used_folder / "elsewhere")
 
-    terminal = Terminal(tmp_path)
+    terminal = Terminal(used_folder)
 
     assert terminal.wait_end() == 1
-    assert terminal.lines[-1].startswith(f"tailrace: the data folder {tmp_path}/data is damaged (postgres/ is gone): ")
+    assert terminal.lines[-1].startswith(f"tailrace: {sentence.format(data=data)}")
+    assert not (data / gone).exists()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        terminal = Terminal(tmp_path, TAILRACE_PORT=str(port))
+        assert terminal.wait_end() == 1
+
+    assert terminal.lines[-1] == (
+        f"tailrace: port {port} is taken by another program: stop that one, or set TAILRACE_PORT to another port"
+    )
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_ctrl_c_while_it_starts_stops_what_has_started(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait_for("postgres   ready")
+
+    assert terminal.press_ctrl_c() == 1
+    assert terminal.lines[-1] == "tailrace: stopped before it was ready"
+    assert any(line.startswith("postgres   stopped after") for line in terminal.lines)
+
+
+def test_servers_of_your_own_are_used_instead(
+    tmp_path: Path, kafka_bootstrap: str, empty_postgres_dsn: str, topic_prefix: str
+) -> None:
+    own = {
+        "TAILRACE_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "TAILRACE_POSTGRES_DSN": empty_postgres_dsn,
+        "TAILRACE_TOPIC_PREFIX": topic_prefix,
+    }
+    with tiny_stack(tmp_path, **own) as terminal:
+        assert list(status(tmp_path)) == ["supervisor", "assembler", "sink"]
+
+    assert not any(empty_postgres_dsn in line for line in terminal.lines)
+    assert not (tmp_path / "data" / "kafka").exists()
 
 
 def leave_a_mark(folder: Path) -> None:
@@ -181,13 +238,22 @@ def dsn_of(folder: Path) -> str:
     return LocalPostgres(folder=DataDir.at(str(folder / "data")).postgres, port=port).dsn()
 
 
-def is_running(pid: int) -> bool:
-    """Whether it runs; an orphan's end takes a moment to be noticed by whoever inherits it."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.1)
-    return True
+def freeze(pid: int) -> None:
+    """Stop it, and return only once it stands still: a signal that comes before would end it."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether it has ended; who inherits an orphan may not have asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
