@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from tailrace.wire.events import decode_batch
 from tailrace.wire.topics import partition_of
 from tests.edge.fakes import INGESTION, EdgeUnderTest, scores_key
-from tests.wire.json_strategies import EVENT_NAMES, batches, json_values
+from tests.wire.json_strategies import EVENT_NAMES, batches, json_values, patient
 
 AT = "2026-08-22T10:00:00.123Z"
 
@@ -122,7 +122,7 @@ async def test_deep_json_nul_surrogates_and_huge_integers_are_taken(edge: EdgeUn
     assert kept.fields() == {"input": deep, "name": "a\ufffd", "metadata": {"n": 10**30}}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@patient
 @given(request=batches() | json_values(EVENT_NAMES))
 async def test_no_json_is_ever_a_fault_of_ours(edge: EdgeUnderTest, request: Any) -> None:
     assert (await edge.post(INGESTION, json.dumps(request).encode())).status_code in (207, 400)

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from tailrace.wire.otlp import OtlpKind, decode_spans
 from tailrace.wire.topics import partition_of
 from tests import payloads
 from tests.edge.fakes import METRICS, OTLP, EdgeUnderTest
-from tests.wire.json_strategies import OTLP_NAMES, json_values, otlp_requests
+from tests.wire.json_strategies import OTLP_NAMES, json_values, otlp_requests, patient
 from tests.wire.otlp_requests import OTHER_TRACE, TRACE, encode_request, make_attributes, make_span
 
 CONTENT_TYPES: dict[OtlpKind, str] = {"otlp-protobuf": "application/x-protobuf", "otlp-json": "application/json"}
@@ -195,7 +195,7 @@ async def test_every_request_of_a_real_client_is_taken(edge: EdgeUnderTest, clie
     assert edge.publisher.events > 0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@patient
 @given(request=otlp_requests() | json_values(OTLP_NAMES))
 async def test_no_json_is_ever_a_fault_of_ours(edge: EdgeUnderTest, request: Any) -> None:
     assert (await edge.post(OTLP, json.dumps(request).encode())).status_code in (200, 400)

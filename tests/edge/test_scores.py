@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from tailrace.wire.events import decode_scores
 from tailrace.wire.topics import partition_of
 from tests.edge.fakes import SCORES, EdgeUnderTest, full_key, scores_key
-from tests.wire.json_strategies import EVENT_NAMES, json_values
+from tests.wire.json_strategies import EVENT_NAMES, json_values, patient
 
 
 def make_score(**overrides: Any) -> dict[str, Any]:
@@ -94,7 +94,7 @@ async def test_bad_scores_of_a_list_are_refused_and_the_others_kept(edge: EdgeUn
     assert edge.publisher.events == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@patient
 @given(request=json_values(EVENT_NAMES))
 async def test_no_json_is_ever_a_fault_of_ours(edge: EdgeUnderTest, request: Any) -> None:
     assert (await edge.post(SCORES, json.dumps(request).encode())).status_code in (200, 202, 207, 400)

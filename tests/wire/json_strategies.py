@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+"""For a machine that others use too, and for a fixture that examples may share."""
 
 OTLP_NAMES = [
     *("resourceSpans", "scopeSpans", "spans", "resource", "scope", "attributes", "events", "status"),

@@ -17,7 +17,7 @@ from tailrace.wire.events import (
     encode_scores,
 )
 from tests import payloads
-from tests.wire.json_strategies import EVENT_NAMES, batches, json_values
+from tests.wire.json_strategies import EVENT_NAMES, batches, json_values, patient
 
 AT = "2026-08-22T10:00:00.123Z"
 AT_US = 1787392800123000
@@ -372,6 +372,7 @@ def test_what_real_clients_send_as_scores_is_taken_whole(client: str) -> None:
     assert requests
 
 
+@patient
 @given(batches() | json_values(EVENT_NAMES))
 def test_whatever_the_json_every_event_is_refused_or_has_fields(request: Any) -> None:
     try:
@@ -383,6 +384,7 @@ def test_whatever_the_json_every_event_is_refused_or_has_fields(request: Any) ->
     assert [event.fields() for event in again.events] == [event.fields() for event in batch.events]
 
 
+@patient
 @given(json_values(EVENT_NAMES))
 def test_whatever_the_json_every_score_is_refused_or_has_fields(request: Any) -> None:
     try:

@@ -18,7 +18,7 @@ from tailrace.wire.lenient_json import (
     load_json,
     repair_json,
 )
-from tests.wire.json_strategies import json_values
+from tests.wire.json_strategies import json_values, patient
 
 
 @pytest.mark.parametrize(("text", "clean"), [("abc", "abc"), ("a\x00b", "ab"), ("a\ud800b", "a\ufffdb"), ("🚀", "🚀")])
@@ -85,6 +85,7 @@ def test_a_byte_order_mark_is_no_defect() -> None:
     assert load_json(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
 
 
+@patient
 @given(json_values(["a", "b"]), st.integers(1, 5))
 def test_repairing_changes_only_what_cannot_be_stored_and_doing_it_again_changes_nothing(
     value: Any, cut_level: int
@@ -95,6 +96,7 @@ def test_repairing_changes_only_what_cannot_be_stored_and_doing_it_again_changes
     assert repair_json(once, cut_level=cut_level) == once
 
 
+@patient
 @given(st.binary(max_size=40))
 def test_any_bytes_are_loaded_or_refused(data: bytes) -> None:
     try:
@@ -104,6 +106,7 @@ def test_any_bytes_are_loaded_or_refused(data: bytes) -> None:
     assert json.dumps(loaded, allow_nan=False)
 
 
+@patient
 @given(st.integers(1, 3 * MAX_DEPTH), st.sampled_from(["[", '{"a":']))
 def test_whatever_the_depth_a_loaded_value_can_be_written_again(levels: int, opening: str) -> None:
     closing = "]" if opening == "[" else "}"

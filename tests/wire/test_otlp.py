@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tailrace.wire.otlp import OtlpError, OtlpKind, SpanData, SplitRule, decode_spans, split_request
 from tests import payloads
-from tests.wire.json_strategies import OTLP_NAMES, json_values, otlp_requests
+from tests.wire.json_strategies import OTLP_NAMES, json_values, otlp_requests, patient
 from tests.wire.otlp_requests import OTHER_TRACE, SPAN, TRACE, encode_request, make_attributes, make_span
 
 KINDS: list[OtlpKind] = ["otlp-protobuf", "otlp-json"]
@@ -353,6 +353,7 @@ def test_what_real_clients_send_is_taken_whole(client: str) -> None:
         assert all(span.start_us and span.end_us and span.start_us <= span.end_us for span in spans)
 
 
+@patient
 @given(otlp_requests() | json_values(OTLP_NAMES))
 def test_whatever_the_json_it_is_refused_or_every_span_decodes(request: Any) -> None:
     body = json.dumps(request).encode()
@@ -365,6 +366,7 @@ def test_whatever_the_json_it_is_refused_or_every_span_decodes(request: Any) -> 
         assert len(list(decode_spans("otlp-json", part.body))) == part.spans
 
 
+@patient
 @given(st.binary(max_size=60))
 def test_whatever_the_bytes_protobuf_is_refused_or_every_span_decodes(body: bytes) -> None:
     try:
