@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import faust
@@ -79,8 +79,10 @@ class FaustTopic:
         await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001
 
     def end(self, partition: int) -> int | None:
-        """The offset after the last, as far as known without asking."""
-        return self._app.consumer.highwater(self._tp(partition))
+        """The offset after the last, as far as known without asking; None for a partition that was revoked just now."""
+        with suppress(AssertionError, AttributeError):
+            return self._app.consumer.highwater(self._tp(partition))
+        return None
 
     def is_assigned(self, partition: int) -> bool:
         return self._tp(partition) in self._app.consumer.assignment()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -22,7 +22,8 @@ _server_settings = {
     "tcp_user_timeout": "10000",
 }
 
-Prepare = Callable[["asyncpg.Connection[Any]"], CoroutineType[Any, Any, None]]
+Prepare: TypeAlias = "Callable[[asyncpg.Connection[Any]], CoroutineType[Any, Any, None]]"
+"""What is run once on each new connection of a pool."""
 
 OUTAGE_ERRORS: tuple[type[BaseException], ...] = (
     OSError,
@@ -46,7 +47,7 @@ def require_dsn(settings: Postgres) -> str:
     return settings.dsn.reveal()
 
 
-async def open_pool(settings: Postgres, *, application: str, prepare: Prepare | None = None) -> "asyncpg.Pool[Any]":
+async def open_pool(settings: Postgres, *, application: str, prepare: "Prepare | None" = None) -> "asyncpg.Pool[Any]":
     """A pool whose connections give up after 10 s of waiting for a lock, or of idling in a transaction.
 
     `prepare` is run once on each new connection.

@@ -101,6 +101,14 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta("TAILRACE_STALL_SECONDS", "seconds", "Lag without progress for this long makes a process not alive.", 1),
     ] = 60
+    accepted_risks: Annotated[
+        str,
+        Meta(
+            "TAILRACE_ACCEPTED_RISKS",
+            "words",
+            "Ways to lose data that you accept: few-replicas, no-standby. `tailrace up` accepts both for its own servers.",
+        ),
+    ] = ""
 
 
 class Kafka(msgspec.Struct, frozen=True, kw_only=True):

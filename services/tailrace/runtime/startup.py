@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from tailrace.runtime.kafka import KAFKA_ERRORS, make_consumer
+from tailrace.runtime.kafka import KAFKA_ERRORS, make_admin
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS, Prepare, open_pool
 from tailrace.runtime.probes import Health
@@ -31,7 +31,7 @@ class StoppedError(Exception):
 
 
 async def wait_for_pool(
-    settings: Postgres, health: Health, stop: asyncio.Event, *, application: str, prepare: Prepare | None = None
+    settings: Postgres, health: Health, stop: asyncio.Event, *, application: str, prepare: "Prepare | None" = None
 ) -> asyncpg.Pool:
     """A pool, once Postgres answers; `prepare` is run on each new connection. Raises StoppedError."""
     return await _until_answer(
@@ -67,15 +67,15 @@ async def raw_partitions(pool: asyncpg.Pool, settings: Kafka, health: Health, st
 
 
 async def _partitions_of(settings: Kafka, topic: str) -> int:
-    consumer = make_consumer(settings, group_id=None, client_id="tailrace-startup")
+    admin = make_admin(settings)
+    await admin.start()
     try:
-        await consumer.start()
-        found = consumer.partitions_for_topic(topic) if topic in await consumer.topics() else None
-        if not found:
-            raise ConnectionError(f"the topic {topic} does not exist yet; `tailrace topics` creates it")
-        return len(found)
+        (described,) = await admin.describe_topics([topic])
     finally:
-        await consumer.stop()
+        await admin.close()
+    if not described["partitions"]:
+        raise ConnectionError(f"the topic {topic} does not exist yet; `tailrace topics` creates it")
+    return len(described["partitions"])
 
 
 async def _until_answer(part: str, ask: Callable[[], Awaitable[T]], health: Health, stop: asyncio.Event) -> T:
