@@ -68,14 +68,20 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv[1:])
     try:
         settings = load_settings(os.environ)
-        if command.is_operators:
+        if command.is_operators and (settings.kafka.bootstrap_servers is None or settings.postgres.dsn is None):
             settings = importlib.import_module("tailrace.local.attach").attach(settings)
-        return module.run(arguments, settings)
+        code: int = module.run(arguments, settings)
+        sys.stdout.flush()
     except SettingsError as error:
         print("tailrace: these settings cannot be used:", *error.problems, sep="\n  ", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader of the output has gone; nothing more is to be said, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 def _general(argv: list[str]) -> int:
