@@ -11,6 +11,9 @@ from typing import Final
 from tailrace.edge.answers import refuse
 from tailrace.runtime import metrics
 
+MOST_SECONDS: Final = 120.0
+"""A sender that is slower holds memory that others need."""
+
 _PIECE_BYTES: Final = 1024 * 1024
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 _COMPRESSED: Final = ("gzip", "x-gzip", "deflate")
@@ -55,15 +58,21 @@ class BodyLimit:
         self._room.release(self.held)
 
 
-async def read_body(stream: AsyncIterator[bytes], encoding: str, limit: BodyLimit, *, most: int) -> bytes:
-    """The decompressed body, at most `most` bytes. `encoding` is the Content-Encoding. Raises Refusal."""
+async def read_body(
+    stream: AsyncIterator[bytes], encoding: str, limit: BodyLimit, *, most: int, seconds: float = MOST_SECONDS
+) -> bytes:
+    """The decompressed body: at most `most` bytes, within `seconds`. `encoding` is the Content-Encoding. Raises Refusal."""
     encoding = encoding.strip().lower()
     if encoding not in _COMPRESSED and encoding not in _PLAIN:
         raise refuse(415, f"expected gzip, deflate or no Content-Encoding, got {encoding[:50]!r}", "invalid_request")
     pieces: list[bytes] = []
-    async for piece in stream if encoding in _PLAIN else _inflate(stream):
-        limit.take(len(piece), most)
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in stream if encoding in _PLAIN else _inflate(stream):
+                limit.take(len(piece), most)
+                pieces.append(piece)
+    except TimeoutError:
+        raise refuse(408, f"the body took longer than {seconds:g} seconds", "timeout") from None
     return b"".join(pieces)
 
 

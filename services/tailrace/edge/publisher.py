@@ -129,6 +129,7 @@ class KafkaPublisher:
             try:
                 self._producer = await self._open()
             except (*KAFKA_ERRORS, AssertionError) as error:
+                log.warning("edge.kafka.away", error=type(error).__name__)
                 self._health.block("kafka", f"Kafka does not answer: {type(error).__name__}")
                 await asyncio.sleep(_RETRY_SECONDS)
         self._health.clear("kafka")
