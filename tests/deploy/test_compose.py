@@ -7,6 +7,7 @@ import pytest
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import ValidationError, validate
 
+from tailrace.runtime.durability import RISKS, parse_risks
 from tailrace.runtime.settings import Process
 from tests.deploy.manifests import (
     COMMAND_NAMES,
@@ -41,6 +42,11 @@ def test_each_process_of_the_architecture_has_a_service_that_runs_its_command() 
 def test_every_variable_of_our_services_is_a_setting_with_a_usable_value() -> None:
     for service in OURS.values():
         assert_usable_settings({name: with_defaults(value) for name, value in service["environment"].items()})
+
+
+def test_what_one_host_cannot_survive_is_accepted_in_words() -> None:
+    for service in OURS.values():
+        assert parse_risks(service["environment"]["TAILRACE_ACCEPTED_RISKS"]) == set(RISKS)
 
 
 def test_every_substituted_variable_has_a_default_and_is_documented() -> None:

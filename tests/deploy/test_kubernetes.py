@@ -79,6 +79,12 @@ def test_settings_of_base_and_overlay_together_can_be_used() -> None:
         assert_usable_settings(settings)
 
 
+def test_no_risk_is_accepted_unless_somebody_says_so() -> None:
+    settings = read_env(K8S / "base/settings.env")
+    assert int(settings["TAILRACE_REPLICATION_FACTOR"]) >= 3
+    assert all("TAILRACE_ACCEPTED_RISKS" not in read_env(folder / "settings.env") for folder in FOLDERS)
+
+
 def test_each_process_has_a_deployment_that_runs_its_command() -> None:
     assert PROCESSES.keys() == {"edge", "assembler", "meter", "sink", "query"}
     for name, deployment in PROCESSES.items():
