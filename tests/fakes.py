@@ -133,13 +133,18 @@ class FakeRawLog:
 
 
 class FakeSender:
-    """A Sender that keeps what it is given, topic by topic. `fails`: how many of the next sends are refused, from the first message on."""
+    """A Sender that keeps what it is given, topic by topic.
+
+    `fails`: how many of the next sends are refused whole. `fails_after`: how many messages of the next send arrive before it fails.
+    `loses`: what is confirmed and gone. `before`: is awaited before each send.
+    """
 
     def __init__(self, topics: dict[str, list[bytes]] | None = None) -> None:
         self.topics: dict[str, list[bytes]] = {} if topics is None else topics
         self.fails = 0
         self.fails_after: int | None = None
         self.before: Callable[[Sequence[Message]], Any] | None = None
+        self.loses: Callable[[Message], bool] = lambda _: False
 
     async def send(self, messages: Sequence[Message]) -> None:
         if not messages:
@@ -153,7 +158,8 @@ class FakeSender:
             if self.fails_after is not None and number >= self.fails_after:
                 self.fails_after = None
                 raise SendError("the fake broker went away")
-            self.topics.setdefault(message.topic, []).append(message.value)
+            if not self.loses(message):
+                self.topics.setdefault(message.topic, []).append(message.value)
         await asyncio.sleep(0)
 
     @property

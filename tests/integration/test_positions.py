@@ -1,125 +1,229 @@
-"""Positions, rule by rule: epochs, gaps, hydration, fences, bounds and commits, over a real Postgres with every fault placed by hand."""
+"""Positions, rule by rule, over a real Postgres with every fault placed by hand: epochs, fences, gaps, sends and commits."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+import random
+from collections.abc import Sequence
 
-import asyncpg
 import pytest
 
-from tailrace.assembler.repository import LoadedEntities, Progress, Repository
-from tailrace.assembler.state import EntityKeys
-from tailrace.runtime.settings import Processing
-from tests.events import Event
-from tests.fakes import RawTopic
-from tests.integration.partition import open_partition_pool, sum_law_differences
-from tests.integration.worker import Sink, Worker, all_applied, eventually, read_progress
+from tailrace.assembler.sender import Message
+from tests.events import make_events
+from tests.fakes import TOPICS
+from tests.integration.partition import read_everything, sum_law_differences
+from tests.integration.worker import World, eventually, generation
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-async def pool(postgres_dsn: str) -> AsyncGenerator[asyncpg.Pool]:
-    pool = await open_partition_pool(postgres_dsn)
-    yield pool
-    await pool.close()
+async def test_every_raw_record_also_an_empty_or_dead_one_yields_exactly_one_assembled_record(world: World) -> None:
+    worker = world.worker()
+    async with worker.running(), world.sink().running():
+        world.topic.append([generation("t", "g")])
+        world.topic.append([])
+        world.topic.append([{"id": "e", "type": "generation-create", "body": {"id": "g"}}])
+        world.topic.append_raw({}, b"no headers")
+        world.topic.append_raw(dict(world.topic.records[0].headers), b"\xff\xfe not json")
+        await world.all_applied()
+
+    assert [(record.previous, record.origin) for record in world.assembled] == [
+        (-1, 0),
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+    ]
+    assert {letter.reason for record in world.assembled for letter in record.dead_letters} == {
+        "invalid_event",
+        "unknown_record_kind",
+        "invalid_payload",
+    }
 
 
-@pytest.fixture
-def topic() -> RawTopic:
-    return RawTopic()
-
-
-@pytest.fixture
-def topics() -> dict[str, list[bytes]]:
-    return {}
-
-
-class SlowRepository(Repository):
-    """A repository whose loads come back after the owner has learnt from another answer how far Postgres is."""
-
-    worker: Worker
-    sink: Sink
-
-    async def load_entities(self, partition: int, keys: EntityKeys) -> LoadedEntities:
-        loaded = await super().load_entities(partition, keys)
-        await self.sink.apply()
-        await self.worker.assembler.poll()
-        return loaded
-
-
-class LateRepository(Repository):
-    """A repository whose answer to `read_progress` comes back after the sink has gone on and a load has told so."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        super().__init__(pool)
-        self.held: asyncio.Event | None = None
-        self.holding = asyncio.Event()
-
-    async def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
-        answer = await super().read_progress(partitions)
-        if self.held is not None:
-            self.holding.set()
-            await self.held.wait()
-        return answer
-
-
-async def test_state_does_not_leave_memory_while_a_record_that_needs_it_is_folded(
-    pool: asyncpg.Pool, topic: RawTopic, topics: dict[str, list[bytes]]
-) -> None:
-    repository = SlowRepository(pool)
-    worker = repository.worker = Worker(
-        pool, topic, topics, limits=Processing(max_state_bytes=1024), repository=repository
-    )
-    sink = repository.sink = Sink(pool, topic, topics)
-    async with sink.running(), worker.running():
-        topic.append([_generation("t", "g1")])
-        await all_applied(pool, topic)
-        topic.append([_generation("t", "g2"), _generation("other", "g3")])
-        await all_applied(pool, topic)
-
-    assert await pool.fetchval("select observation_count from traces where id = 't'") == 2
-    assert set((await sum_law_differences(pool)).values()) == {0}
-
-
-async def test_an_answer_that_other_answers_have_overtaken_is_no_step_back(
-    pool: asyncpg.Pool, topic: RawTopic, topics: dict[str, list[bytes]]
-) -> None:
-    repository = LateRepository(pool)
-    worker, sink = Worker(pool, topic, topics, repository=repository), Sink(pool, topic, topics)
+async def test_a_new_epoch_has_a_higher_number_and_an_owner_never_used_before(world: World) -> None:
+    worker = world.worker()
+    await world.pool.execute("update stream_progress set epoch = 9000000000000")
     async with worker.running():
-        topic.append([_generation("a", "g1")])
-        await eventually(lambda: len(worker.sender.assembled) == 1)
-        repository.held = asyncio.Event()
-        await repository.holding.wait()
-        await sink.apply()
-        topic.append([_generation("b", "g2")])
-        await eventually(lambda: len(worker.sender.assembled) == 2)
-        held, repository.held = repository.held, None
-        held.set()
-        await sink.apply()
-        await eventually(lambda: worker.log.commits[-1:] == [2])
-
-    assert {record.epoch for record in worker.sender.assembled} == {(await read_progress(pool))["epoch"]}
-    assert worker.log.seeks == [0]
-
-
-async def test_an_answer_about_the_epoch_before_says_nothing_about_this_one(
-    pool: asyncpg.Pool, topic: RawTopic, topics: dict[str, list[bytes]]
-) -> None:
-    repository = LateRepository(pool)
-    repository.held = asyncio.Event()
-    worker, sink = Worker(pool, topic, topics, repository=repository), Sink(pool, topic, topics)
-    async with worker.running(), sink.running():
-        await repository.holding.wait()
         await eventually(lambda: worker.log.seeks == [0])
-        held, repository.held = repository.held, None
-        held.set()
-        topic.append([_generation("a", "g1")])
-        await eventually(lambda: worker.log.commits[-1:] == [1])
+        first = await world.progress()
+        await worker.assembler.assign([])
+        await worker.assembler.assign([0])
+        await eventually(lambda: worker.log.seeks == [0, 0])
+        second = await world.progress()
 
-    assert worker.log.seeks == [0]
+    assert 9_000_000_000_000 < first["epoch"] < second["epoch"]
+    assert first["owner"] != second["owner"]
 
 
-def _generation(trace: str, span: str, at: str = "2026-03-01T10:00:30Z") -> Event:
-    body = {"id": span, "traceId": trace, "startTime": at, "model": "gpt-4o-mini", "usage": {"input": 1000}}
-    return {"id": f"e-{trace}-{span}", "type": "generation-create", "timestamp": at, "body": body}
+async def test_a_partition_that_is_not_assigned_any_more_is_not_taken(world: World) -> None:
+    worker = world.worker()
+    worker.log.assigned = False
+    async with worker.running():
+        await asyncio.sleep(0.2)
+        assert (await world.progress())["owner"] is None
+        worker.log.assigned = True
+        await eventually(lambda: worker.log.seeks == [0])
+
+
+async def test_an_owner_starts_behind_what_is_applied_whatever_the_group_has_committed(world: World) -> None:
+    for number in range(4):
+        world.topic.append([generation("t", f"g{number}")])
+    first, second = world.worker(), world.worker()
+    async with first.running(), world.sink().running():
+        await world.all_applied()
+    second.log.position = 0
+    async with second.running(), world.sink().running():
+        world.topic.append([generation("t", "g4")])
+        await world.all_applied()
+
+    assert [record.origin for record in world.assembled] == [0, 1, 2, 3, 4]
+
+
+async def test_a_late_seek_to_the_commit_is_overridden_though_nothing_new_arrives(world: World) -> None:
+    world.topic.append([generation("t", "g0")])
+    world.topic.append([generation("t", "g1")])
+    worker = world.worker()
+    worker.log.delivering = False
+    async with worker.running(), world.sink().running():
+        await eventually(lambda: worker.log.seeks == [0])
+        worker.log.position = 2
+        worker.log.delivering = True
+        await world.all_applied()
+
+    assert await world.counts() == (2, 2, 0)
+
+
+async def test_a_second_owner_fences_the_first_whose_records_are_skipped(world: World) -> None:
+    frozen, rival, sink = world.worker(), world.worker(), world.sink()
+    thawed = asyncio.Event()
+
+    async def freeze(messages: Sequence[Message]) -> None:
+        if messages[0].topic == TOPICS.assembled:
+            await thawed.wait()
+
+    frozen.sender.before = freeze
+    async with frozen.running():
+        world.topic.append([generation("t", "g0")])
+        await eventually(lambda: len(frozen.sender.parts) > 0)
+        async with rival.running(), sink.running():
+            world.topic.append([generation("t", "g1")])
+            await world.all_applied()
+            frozen.log.assigned = False
+            thawed.set()
+            await eventually(lambda: len(world.assembled) == 3)
+            world.topic.append([generation("t", "g2")])
+            await world.all_applied()
+
+    epochs = [record.epoch for record in world.assembled]
+    assert epochs[0] == epochs[1] == epochs[3] > epochs[2]
+    assert await world.counts() == (3, 3, 0)
+    assert await world.pool.fetchval("select observation_count from traces") == 3
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+async def test_a_fenced_owner_drops_its_partition_and_takes_a_new_epoch_only_if_it_is_still_assigned(
+    world: World,
+) -> None:
+    fenced, rival = world.worker(), world.worker()
+    async with fenced.running(), world.sink().running():
+        world.topic.append([generation("t", "g0")])
+        await world.all_applied()
+        fenced.log.assigned = False
+        async with rival.running():
+            world.topic.append([generation("t", "g1")])
+            await world.all_applied()
+            await asyncio.sleep(0.5)
+            assert (await world.progress())["owner"] == world.assembled[-1].owner
+        fenced.log.assigned = True
+        world.topic.append([generation("t", "g2")])
+        await world.all_applied()
+
+    assert await world.counts() == (3, 3, 0)
+
+
+@pytest.mark.parametrize("fault", ["cost parts", "assembled", "half of the assembled"])
+async def test_a_failed_send_ends_the_epoch_and_loses_nothing(world: World, fault: str) -> None:
+    worker = world.worker()
+    topic = TOPICS.cost_parts if fault == "cost parts" else TOPICS.assembled
+
+    async def refuse_once(messages: Sequence[Message]) -> None:
+        if messages[0].topic == topic:
+            worker.sender.before = None
+            worker.sender.fails_after = 1 if fault.startswith("half") else None
+            worker.sender.fails = 0 if fault.startswith("half") else 1
+
+    worker.log.delivering = False
+    async with worker.running():
+        for number in range(3):
+            world.topic.append([generation("t", f"g{number}")])
+        worker.sender.before = refuse_once
+        await eventually(lambda: worker.log.seeks == [0])
+        worker.log.delivering = True
+        worker.log.wake()
+        async with world.sink().running():
+            await world.all_applied()
+
+    assert worker.log.seeks == [0, 0]
+    assert await world.counts() == (3, 3, 0)
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+async def test_on_a_gap_the_sink_takes_an_epoch_and_the_owner_starts_over(world: World) -> None:
+    worker = world.worker()
+    async with worker.running(), world.sink().running():
+        world.topic.append([generation("t", "g0")])
+        await world.all_applied()
+        worker.sender.loses = lambda message: message.topic == TOPICS.assembled
+        world.topic.append([generation("t", "g1")])
+        await eventually(lambda: len(worker.sender.parts) == 2)
+        worker.sender.loses = lambda _: False
+        world.topic.append([generation("t", "g2")])
+        await world.all_applied()
+
+    assert worker.log.seeks == [0, 0]
+    assert [record.origin for record in world.assembled] == [0, 2, 1, 2]
+    assert await world.counts() == (3, 3, 0)
+    assert await world.pool.fetchval("select observation_count from traces") == 3
+
+
+async def test_commits_follow_postgres(world: World) -> None:
+    worker, sink = world.worker(), world.sink()
+    async with worker.running():
+        for number in range(5):
+            world.topic.append([generation("t", f"g{number}")])
+        await eventually(lambda: len(world.assembled) == 5)
+        await asyncio.sleep(1.2)
+        assert worker.log.commits == []
+        await sink.apply(2)
+        await eventually(lambda: worker.log.commits == [2])
+        await sink.apply()
+        await eventually(lambda: worker.log.commits == [2, 5])
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_faults_at_any_moment_leave_the_rows_of_a_quiet_run(world: World, seed: int) -> None:
+    rng = random.Random(seed)
+    events = make_events(seed, traces=25)
+    batches = [events[at : at + 3] for at in range(0, len(events), 3)]
+    async with world.worker().running(), world.sink().running():
+        for batch in batches:
+            world.topic.append(batch)
+        await world.all_applied()
+    quiet = await read_everything(world.pool)
+    await world.clear()
+
+    async def run_with_faults() -> None:
+        for batch in batches:
+            world.topic.append(batch)
+        while (await world.progress())["applied_origin"] < world.topic.end - 1:
+            async with world.worker().running() as one, world.worker().running() as other:
+                for sender in (one.sender, other.sender):
+                    sender.fails_after = rng.choice([None, 0, 1, 2])
+                async with world.sink().running():
+                    await asyncio.sleep(rng.uniform(0.05, 0.5))
+                await asyncio.sleep(rng.uniform(0, 0.2))
+
+    await asyncio.wait_for(run_with_faults(), 120)
+
+    assert await read_everything(world.pool) == quiet
+    assert await world.counts() == (len(events), len(events), 0)
+    assert set((await sum_law_differences(world.pool)).values()) == {0}

@@ -19,6 +19,7 @@ from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.writer import PartitionWriter, RawOrigin
 from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
+from tests.events import Event
 from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic
 
 PRICES = load_price_table((schemas() / "prices.json").read_bytes())
@@ -118,6 +119,73 @@ class Sink:
         return RawOrigin(self._topic.headers_of(offset), record.value)
 
 
+class World:
+    """A database, a raw log and an assembled topic; any number of processes meet there."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.topic = RawTopic()
+        self.topics: dict[str, list[bytes]] = {}
+
+    def worker(self, *, limits: Processing | None = None, repository: Repository | None = None) -> Worker:
+        return Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository)
+
+    def sink(self) -> Sink:
+        return Sink(self.pool, self.topic, self.topics)
+
+    @property
+    def assembled(self) -> list[AssembledRecord]:
+        return FakeSender(self.topics).assembled
+
+    async def progress(self) -> Mapping[str, Any]:
+        """The progress row of partition 0."""
+        row = await self.pool.fetchrow("select * from stream_progress where partition = 0")
+        assert row is not None
+        return dict(row)
+
+    async def counts(self) -> tuple[int, int, int]:
+        """Events accepted, applied and dead-lettered, of all projects."""
+        row = await self.pool.fetchrow(
+            """select coalesce(sum(accepted), 0)::int, coalesce(sum(applied), 0)::int, coalesce(sum(dead_lettered), 0)::int
+               from event_counts"""
+        )
+        accepted, applied, dead_lettered = row or (0, 0, 0)
+        return accepted, applied, dead_lettered
+
+    async def clear(self) -> None:
+        """A new raw log, a new assembled topic and empty tables; epochs go on."""
+        self.topic = RawTopic()
+        self.topics = {}
+        await self.pool.execute(
+            """truncate traces, trace_bodies, observations, observation_bodies, scores, sessions, users, cost_parts,
+               event_counts, dead_letters;
+               update stream_progress set applied_origin = -1, applied_fingerprint = null, position = 0"""
+        )
+
+    async def all_applied(self, *, seconds: float = 15) -> None:
+        """Wait until everything on the raw log is applied."""
+
+        async def is_applied() -> bool:
+            return bool((await self.progress())["applied_origin"] == self.topic.end - 1)
+
+        await eventually(is_applied, seconds=seconds)
+
+    async def halted(self) -> str:
+        """Wait until the partition stands still; returns the reason."""
+
+        async def is_halted() -> bool:
+            return (await self.progress())["halted_reason"] is not None
+
+        await eventually(is_halted)
+        return str((await self.progress())["halted_reason"])
+
+
+def generation(trace: str, span: str, at: str = "2026-03-01T10:00:30Z", **body: Any) -> Event:
+    """A generation that costs money."""
+    whole = {"id": span, "traceId": trace, "startTime": at, "model": "gpt-4o-mini", "usage": {"input": 1000}, **body}
+    return {"id": f"e-{trace}-{span}", "type": "generation-create", "timestamp": at, "body": whole}
+
+
 async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: float = 15) -> None:
     """Return once `holds` does; fail after `seconds`."""
     async with asyncio.timeout(seconds):
@@ -126,22 +194,6 @@ async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: fl
             if answer if isinstance(answer, bool) else await answer:
                 return
             await asyncio.sleep(0.02)
-
-
-async def read_progress(pool: asyncpg.Pool) -> Mapping[str, Any]:
-    """The progress row of partition 0."""
-    row = await pool.fetchrow("select * from stream_progress where partition = 0")
-    assert row is not None
-    return dict(row)
-
-
-async def all_applied(pool: asyncpg.Pool, topic: RawTopic) -> None:
-    """Wait until everything on the raw log is applied."""
-
-    async def is_applied() -> bool:
-        return bool((await read_progress(pool))["applied_origin"] == topic.end - 1)
-
-    await eventually(is_applied)
 
 
 def _read(value: bytes) -> AssembledRecord | None:

@@ -27,7 +27,12 @@ log = get_logger(__name__)
 
 BATCH_RECORDS: Final = 100
 BATCH_BYTES: Final = 4 * 1024 * 1024
-RESEEK_SECONDS: Final = 2.0
+GAP_SECONDS: Final = 0.3
+"""How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
+
+SILENCE_SECONDS: Final = 2.0
+"""How long nothing may come although the log has more."""
+
 FENCED_PAUSE_SECONDS: Final = 3.0
 """After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
 
@@ -90,7 +95,8 @@ class PartitionOwner:
         self._pending: deque[Pending] = deque()
         self._pending_bytes = 0
         self._expected: int | None = None
-        self._reseek_at = 0.0
+        self._moved_at = 0.0
+        self._gap_seen = False
         self._folder: BatchFolder | None = None
         self._fingerprint_due: str | None = None
         self._superseded: Superseded | None = None
@@ -108,9 +114,10 @@ class PartitionOwner:
         if self._expected is None or record.offset < self._expected:
             return
         if record.offset > self._expected:
-            self._request_reseek()
+            self._gap_seen = True
             return
         self._expected += 1
+        self._moved_at = time.monotonic()
         self._queue.append(record)
         self._queued_bytes += record.bytes
         self._pause_if_full()
@@ -227,6 +234,7 @@ class PartitionOwner:
         verify = epoch.fingerprint is not None and first <= applied
         self._fingerprint_due = epoch.fingerprint.hex() if verify and epoch.fingerprint is not None else None
         self._expected = applied if verify else applied + 1
+        self._moved_at = time.monotonic()
         await self._tools.log.seek(self.partition, self._expected)
 
     async def _halt(self, epoch: Epoch, reason: str) -> None:
@@ -240,7 +248,7 @@ class PartitionOwner:
             self._wake.clear()
             if self._superseded is not None:
                 raise self._superseded
-            await self._reseek_if_due()
+            await self._find_way_back()
             if self._folder is not None:
                 self._folder.release()
             if self._queue and self._has_room():
@@ -249,7 +257,7 @@ class PartitionOwner:
                     return self._take()
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 1.0)
+                await asyncio.wait_for(self._wake.wait(), GAP_SECONDS)
 
     async def _check_fingerprint(self) -> None:
         if self._fingerprint_due is None or self._folder is None:
@@ -303,7 +311,8 @@ class PartitionOwner:
         return not self._pending or self._pending_bytes < self._tools.limits.max_unapplied_bytes
 
     def _pause_if_full(self) -> None:
-        if not self._paused and self._queued_bytes + self._pending_bytes > self._tools.limits.max_unapplied_bytes:
+        """A record that comes although the partition is paused pauses it again: a rebalance has let it go on."""
+        if self._queued_bytes + self._pending_bytes > self._tools.limits.max_unapplied_bytes:
             self._paused = True
             self._tools.log.pause(self.partition)
 
@@ -312,19 +321,28 @@ class PartitionOwner:
             self._paused = False
             self._tools.log.resume(self.partition)
 
-    def _request_reseek(self) -> None:
-        if self._reseek_at == 0.0:
-            self._reseek_at = time.monotonic()
-            self._wake.set()
+    async def _find_way_back(self) -> None:
+        """Go back for a record that was lost on the way here: a later one came, or none comes although the log has more.
 
-    async def _reseek_if_due(self) -> None:
-        """A gap was delivered: a record was dropped on the way here. Go back for it."""
-        if self._reseek_at and self._expected is not None and time.monotonic() >= self._reseek_at:
-            self._reseek_at = time.monotonic() + RESEEK_SECONDS
-            expected = self._expected
-            log.info("assembler.log.reseek", partition=self.partition, offset=expected)
-            await self._tools.log.seek(self.partition, expected)
-            self._reseek_at = 0.0
+        Another seek than the owner's, a late one to the group's commit, is found out by this too.
+        """
+        expected = self._expected
+        if expected is None or self._paused or not self._is_astray(expected):
+            return
+        first, end = await self._tools.log.bounds(self.partition)
+        if not first <= expected <= end:
+            raise Superseded("log_changed")
+        log.info("assembler.log.reseek", partition=self.partition, offset=expected)
+        self._gap_seen = False
+        self._moved_at = time.monotonic()
+        await self._tools.log.seek(self.partition, expected)
+
+    def _is_astray(self, expected: int) -> bool:
+        silence = time.monotonic() - self._moved_at
+        if self._gap_seen:
+            return silence >= GAP_SECONDS
+        end = self._tools.log.end(self.partition)
+        return end is not None and end != expected and silence >= SILENCE_SECONDS
 
     def _supersede(self, superseded: Superseded) -> None:
         self._superseded = superseded
@@ -336,7 +354,7 @@ class PartitionOwner:
         self._expected = None
         self._fingerprint_due = None
         self._superseded = None
-        self._reseek_at = 0.0
+        self._gap_seen = False
         self._committed = -1
         self._queue.clear()
         self._pending.clear()
