@@ -102,7 +102,7 @@ async def test_what_it_acknowledged_is_in_the_log(settings: Settings) -> None:
 
 async def test_it_waits_for_the_topics_and_says_what_is_missing(settings: Settings) -> None:
     async with running_edge(settings) as edge:
-        await until(lambda: "tailrace topics" in edge.health.reasons.get("postgres", ""))
+        await until(lambda: "tailrace topics" in edge.health.reasons.get("stream", ""))
 
         await create_topics(settings)
 
@@ -113,13 +113,13 @@ async def test_it_refuses_to_start_on_a_topic_of_another_partition_count(setting
     await create_topics(settings)
     await execute(dsn_of(settings), "update streams set partitions = 5")
 
-    with pytest.raises(SettingsError, match=f"has {PARTITIONS} partitions, Postgres says 5"):
+    with pytest.raises(SettingsError, match=f"has {PARTITIONS} partitions, but the stream was made with 5"):
         await serve(settings, Health("edge", stall_seconds=60), asyncio.Event())
 
 
 async def test_it_stops_while_it_waits(settings: Settings) -> None:
     async with running_edge(settings) as edge:
-        await until(lambda: "postgres" in edge.health.reasons)
+        await until(lambda: "stream" in edge.health.reasons)
 
     assert edge.task.done()
 

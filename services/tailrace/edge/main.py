@@ -7,8 +7,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import asyncpg
 
@@ -17,18 +16,13 @@ from tailrace.edge.publisher import KafkaPublisher
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
 from tailrace.runtime.lifecycle import run_service
-from tailrace.runtime.log import get_logger
-from tailrace.runtime.postgres import OUTAGE_ERRORS, load_queries, observe_pool, open_pool, require_dsn
+from tailrace.runtime.postgres import observe_pool, require_dsn
 from tailrace.runtime.probes import Health, make_server
 from tailrace.runtime.settings import Settings
+from tailrace.runtime.startup import StoppedError, raw_partitions, wait_for_pool
 
-log = get_logger(__name__)
-
-RETRY_SECONDS: Final = 1.0
 POOL_CLOSE_SECONDS: Final = 5.0
-_QUERIES: Final = load_queries(Path(__file__).with_name("queries.sql"))
-
-Result = TypeVar("Result")
+_POLL_SECONDS: Final = 0.01
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +40,9 @@ def run(_: argparse.Namespace, settings: Settings) -> int:
 async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None:
     """Take events until `stop`. Raises SettingsError when the raw topic is not the one that Postgres knows."""
     async with AsyncExitStack() as stack:
-        pool = await _unless(stop, _wait_for_pool(settings, health))
-        if pool is None:
-            return
+        pool = await wait_for_pool(settings.postgres, health, stop, application="edge")
         stack.push_async_callback(_close, pool)
+        observe_pool(pool)
         publisher = await open_publisher(settings, pool, health, stop)
         if publisher is None:
             return
@@ -69,8 +62,9 @@ async def open_publisher(
 
     Raises SettingsError when they do not agree on the partition count.
     """
-    partitions = await _unless(stop, _wait_for_partitions(pool, health))
-    if partitions is None:
+    try:
+        partitions = await raw_partitions(pool, settings.kafka, health, stop)
+    except StoppedError:
         return None
     publisher = KafkaPublisher(settings.kafka, partitions=partitions, health=health)
     await _unless(stop, publisher.start())
@@ -78,38 +72,6 @@ async def open_publisher(
         await publisher.close()
         return None
     return publisher
-
-
-async def _wait_for_pool(settings: Settings, health: Health) -> "asyncpg.Pool[Any]":
-    while True:
-        try:
-            pool = await open_pool(settings.postgres, application="edge")
-        except OUTAGE_ERRORS as error:
-            await _wait_for_postgres(health, f"Postgres does not answer: {type(error).__name__}")
-        else:
-            observe_pool(pool)
-            return pool
-
-
-async def _wait_for_partitions(pool: "asyncpg.Pool[Any]", health: Health) -> int:
-    while True:
-        try:
-            partitions: int | None = await pool.fetchval(_QUERIES["find_raw_partitions"])
-        except OUTAGE_ERRORS as error:
-            await _wait_for_postgres(health, f"Postgres does not answer: {type(error).__name__}")
-        except asyncpg.UndefinedTableError:
-            await _wait_for_postgres(health, "the database has no tables yet: run `tailrace migrate`")
-        else:
-            if partitions is not None:
-                health.clear("postgres")
-                return partitions
-            await _wait_for_postgres(health, "the topics are not created yet: run `tailrace topics`")
-
-
-async def _wait_for_postgres(health: Health, reason: str) -> None:
-    log.warning("edge.postgres.away", reason=reason)
-    health.block("postgres", reason)
-    await asyncio.sleep(RETRY_SECONDS)
 
 
 @asynccontextmanager
@@ -127,11 +89,13 @@ async def _watching(keys: KeyCache, settings: Settings, stop: asyncio.Event) -> 
 async def _listening(
     settings: Settings, publisher: KafkaPublisher, keys: KeyCache
 ) -> AsyncGenerator[asyncio.Task[None]]:
-    """Serve while the block runs; after it, requests under way have `drain_seconds` to finish."""
+    """Listen while the block runs; after it, requests under way have `drain_seconds` to finish."""
     app = create_app(publisher, keys, settings)
     server = make_server(app, host=settings.process.host, port=settings.process.http_port)
     task = asyncio.create_task(server.serve())
     try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has a flag and no event
+            await asyncio.sleep(_POLL_SECONDS)
         yield task
     finally:
         server.should_exit = True
@@ -141,20 +105,18 @@ async def _listening(
         await task
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result | None:
-    """What `work` returns, or None when `stop` comes first."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Let `work` run until it is done or `stop` comes. Raises what it raises."""
+    working = asyncio.create_task(work)
     try:
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
+        await _until(stop, working)
     finally:
         working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
-    """Wait for `stop`. A task that fails ends the wait with its error: no edge works on with keys that it does not hear of."""
+    """Wait for `stop`, or for a task to end. Raises its error when it failed: no edge works on with keys that it does not hear of."""
     stopping = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
