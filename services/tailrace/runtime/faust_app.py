@@ -13,6 +13,9 @@ from tailrace.runtime.settings import Kafka
 
 BUFFERED_MESSAGES = 64
 
+STOP_SECONDS = 5
+"""Faust stops in less than one. Without a broker its consumer's thread can die silently, and it would wait for that for a minute."""
+
 
 def make_faust_app(app_id: str, settings: Kafka, *, datadir: str) -> Any:
     """A Faust app. `app_id` names the consumer group."""
@@ -48,7 +51,8 @@ async def running(app: Any) -> AsyncGenerator[asyncio.Future[None]]:
         yield crashed
     finally:
         watching.cancel()
-        await app.stop()
+        with suppress(TimeoutError):  # nothing is lost: what is not applied is read again
+            await asyncio.wait_for(app.stop(), STOP_SECONDS)
 
 
 async def _watch(app: Any, crashed: "asyncio.Future[None]") -> None:
