@@ -227,3 +227,17 @@ async def test_faults_at_any_moment_leave_the_rows_of_a_quiet_run(world: World, 
     assert await read_everything(world.pool) == quiet
     assert await world.counts() == (len(events), len(events), 0)
     assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_partition_is_let_go_of_though_a_record_arrives_at_that_moment(world: World, ticks: int) -> None:
+    worker = world.worker()
+    worker.log.delivering = False
+    async with worker.running():
+        await eventually(lambda: worker.log.seeks == [0])
+        await asyncio.sleep(0.1)
+        record = world.topic.append([generation("t", "g")])
+        worker.assembler.offer(0, record)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(worker.assembler.assign([]), 3)

@@ -68,6 +68,7 @@ class Assembler:
         """Ask Postgres once what is applied, and tell the owners. Raises OUTAGE_ERRORS."""
         asked = {partition: owner.mark() for partition, (owner, _) in self._owners.items()}
         progress = await self._make_tools().repository.read_progress(asked)
+        metrics.assembler_halted.set(sum(where.halted_reason is not None for where in progress.values()))
         for partition, where in progress.items():
             owned = self._owners.get(partition)
             if owned is not None:

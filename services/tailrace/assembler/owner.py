@@ -217,7 +217,6 @@ class PartitionOwner:
                 if epoch is not None:
                     self._tools.health.clear(self.name)
                     return epoch
-                metrics.assembler_halted.set(1)
                 self._tools.health.block(self.name, "the partition stands still until an operator resumes it")
             await asyncio.sleep(1)
 
@@ -256,8 +255,10 @@ class PartitionOwner:
                 if self._queue:
                     return self._take()
                 continue
+            # Not wait_for: on Python 3.11 it swallows a cancellation that meets the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), GAP_SECONDS)
+                async with asyncio.timeout(GAP_SECONDS):
+                    await self._wake.wait()
 
     async def _check_fingerprint(self) -> None:
         if self._fingerprint_due is None or self._folder is None:
