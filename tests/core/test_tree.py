@@ -71,6 +71,14 @@ def test_an_observation_with_an_unknown_parent_is_a_root_with_a_warning() -> Non
     assert tree.warnings[0].parent_observation_id == "never-came"
 
 
+def test_an_observation_whose_sender_calls_it_a_root_needs_no_parent() -> None:
+    tree = build_tree([make_row("root", "never-sent", is_root=True), make_row("child", "root")])
+
+    assert tree.roots == ("root",)
+    assert tree.nodes["root"].children == ("child",)
+    assert tree.warnings == ()
+
+
 def test_its_own_parent_is_a_root_with_a_warning() -> None:
     tree = build_tree([make_row("snake", "snake")])
 

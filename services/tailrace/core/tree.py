@@ -1,7 +1,8 @@
 """The trace tree: the observations of one trace in any order in, one tree with own and subtree figures out, whatever the senders did.
 
 Nothing is ever left out: each observation stands in the tree exactly once. What had to be repaired is said in a warning: an observation
-whose parent is unknown becomes a root, a cycle is cut at its earliest member. Several roots are normal and no repair. The tree is a flat
+whose parent is unknown becomes a root, a cycle is cut at its earliest member. Several roots are normal and no repair, and so is a root
+that its sender calls one and that names a parent which never comes. The tree is a flat
 map of nodes, so that a chain of any length needs no recursion. Sums are exact: the subtree costs of the roots add up to the cost of all
 counted observations.
 """
@@ -23,7 +24,11 @@ QUIET: Final = timedelta(seconds=60)
 
 
 class TreeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tree needs of an observation. `counted`: whether its cost and tokens count in sums, or repeat those of others."""
+    """What the tree needs of an observation.
+
+    `counted`: whether its cost and tokens count in sums, or repeat those of others. `is_root`: its sender says that it is one,
+    also where it names a parent.
+    """
 
     id: str
     parent_observation_id: str | None
@@ -33,6 +38,7 @@ class TreeRow(msgspec.Struct, frozen=True, kw_only=True):
     total_cost: Decimal | None
     total_tokens: int
     counted: bool
+    is_root: bool = False
 
 
 class Own(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -139,7 +145,9 @@ def _place(known: Mapping[str, TreeRow]) -> tuple[dict[str, str | None], list[Tr
     for row in known.values():
         parent = row.parent_observation_id or None
         if parent is not None and parent not in known:
-            doubts[row.id] = "unknown_parent"
+            parent = None
+            if not row.is_root:
+                doubts[row.id] = "unknown_parent"
         elif parent == row.id:
             doubts[row.id] = "own_parent"
         parents[row.id] = None if row.id in doubts else parent

@@ -39,7 +39,7 @@ select s.trace_id, s.id from scores s where s.project_id = $1 and s.trace_id = a
 
 -- name: observation_columns
 o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.start_time, o.end_time, o.completion_start_time, o.environment, o.level,
-o.status_message, o.version, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
+o.status_message, o.version, o.is_root, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
 o.usage_details::text as usage_details, o.cost_details::text as cost_details, o.unit, o.total_tokens, o.total_cost, o.input_price,
 o.output_price, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.created_at, o.updated_at
 

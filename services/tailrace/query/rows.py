@@ -56,6 +56,7 @@ class ObservationRead(Row, frozen=True, kw_only=True, gc=False):
     level: str
     status_message: str | None
     version: str | None
+    is_root: bool
     is_app_root: bool
     model: str | None
     model_id: str | None

@@ -64,6 +64,7 @@ def _tree_row(one: ObservationRead) -> TreeRow:
         total_cost=one.total_cost,
         total_tokens=one.total_tokens,
         counted=one.counted,
+        is_root=one.is_root,
     )
 
 
