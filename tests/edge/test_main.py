@@ -17,6 +17,7 @@ from tailrace.edge.main import serve
 from tailrace.local.ports import free_port
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka, Postgres, Process, Secret, Settings, SettingsError
+from tailrace.runtime.startup import StoppedError
 from tests.edge.fakes import INGESTION, OTLP, SCORES, full_key
 from tests.edge.test_publisher import read_raw_topic
 from tests.stack import execute
@@ -38,7 +39,9 @@ class Running(NamedTuple):
 @pytest.fixture
 def settings(kafka_bootstrap: str, postgres_dsn: str, topic_prefix: str) -> Settings:
     return Settings(
-        process=Process(host="127.0.0.1", http_port=free_port(), drain_seconds=2),
+        process=Process(
+            host="127.0.0.1", http_port=free_port(), drain_seconds=2, accepted_risks="few-replicas,no-standby"
+        ),
         kafka=Kafka(bootstrap_servers=kafka_bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS),
         postgres=Postgres(dsn=Secret(postgres_dsn)),
     )
@@ -118,10 +121,9 @@ async def test_it_refuses_to_start_on_a_topic_of_another_partition_count(setting
 
 
 async def test_it_stops_while_it_waits(settings: Settings) -> None:
-    async with running_edge(settings) as edge:
-        await until(lambda: "stream" in edge.health.reasons)
-
-    assert edge.task.done()
+    with pytest.raises(StoppedError):
+        async with running_edge(settings) as edge:
+            await until(lambda: "stream" in edge.health.reasons)
 
 
 async def listener(dsn: str) -> None:

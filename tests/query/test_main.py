@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import pytest
 
 from tailrace.local.ports import free_port
 from tailrace.query import main
+from tailrace.runtime import startup
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Postgres, Process, Secret, Settings
 from tests.query.proxy import Line, line_to
@@ -24,8 +25,8 @@ WAIT_SECONDS = 20
 @pytest.fixture(autouse=True)
 def checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Postgres is asked for a sign of life every 50 ms."""
-    monkeypatch.setattr(main, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(main, "REOPEN_SECONDS", 0.05)
+    monkeypatch.setattr(startup, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(startup, "RETRY_SECONDS", 0.05)
 
 
 @asynccontextmanager
@@ -43,7 +44,8 @@ async def serving(dsn: str, seed: Seed) -> AsyncGenerator[tuple[httpx.AsyncClien
             yield client, health, stop
     finally:
         stop.set()
-        await asyncio.wait_for(body, WAIT_SECONDS)
+        with suppress(startup.StoppedError):
+            await asyncio.wait_for(body, WAIT_SECONDS)
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -17,11 +17,11 @@ from tailrace.core.pricing import load_price_table
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
-from tailrace.runtime.postgres import observe_pool, require_dsn
+from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import raw_partitions, wait_for_pool
+from tailrace.runtime.startup import pool_when_answered, raw_partitions
 from tailrace.wire.topics import topics_of
 
 
@@ -39,10 +39,9 @@ async def assemble(settings: Settings, health: Health, stop: asyncio.Event) -> N
     """Run the assembler until `stop`."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            await wait_for_pool(settings.postgres, health, stop, application="assembler")
+            pool_when_answered(settings.postgres, health, stop, application="assembler")
         )
-        observe_pool(pool)
-        partitions = await raw_partitions(pool, settings.kafka, health, stop)
+        partitions = await raw_partitions(pool, settings, health, stop)
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-faust-"))
         await _run_app(settings, health, stop, (pool, partitions, datadir))
 

@@ -3,7 +3,6 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +15,7 @@ from tailrace.edge.ingestion import INGESTION
 from tailrace.edge.otlp import METRICS, TRACES
 from tailrace.edge.publisher import Publisher
 from tailrace.edge.scores import SCORES
+from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.metrics import LabelCap
 from tailrace.runtime.settings import Settings
@@ -28,7 +28,7 @@ def create_app(publisher: Publisher, keys: KeyCache, settings: Settings) -> Star
     app = Starlette(
         routes=[*routes(publisher, keys, settings), Route("/api/public/health", _health)],
         middleware=[
-            Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], max_age=86400)
+            Middleware(AllowAnyOrigin),
         ],
         exception_handlers={HTTPException: _http_error},
     )

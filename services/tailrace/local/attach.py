@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tailrace.local import processes
 from tailrace.local.datadir import DataDir
 from tailrace.local.postgres import LocalPostgres
 from tailrace.local.state import StackRecord, read_record
@@ -12,7 +13,7 @@ def attach(settings: Settings) -> Settings:
     """The settings, completed from the stack in `stack.data_dir`; as they are when none runs there."""
     data = DataDir.at(settings.stack.data_dir)
     record = read_record(data.processes)
-    if record is None:
+    if record is None or not processes.is_alive(record.supervisor):
         return settings
     kafka, postgres = settings.kafka, settings.postgres
     kafka_port, postgres_port = _port_of(record, "kafka"), _port_of(record, "postgres")

@@ -5,25 +5,23 @@ Writes go to the edge's application, everything else to query's; `/scores` is bo
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.edge import app as edge
-from tailrace.edge.main import open_publisher
+from tailrace.edge.main import publishing
 from tailrace.query import app as query
-from tailrace.query.main import wait_for_pool, watch_postgres
+from tailrace.runtime.http import listening
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import require_dsn
-from tailrace.runtime.probes import Health, make_server
+from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Settings
-
-_poll_seconds = 0.01
+from tailrace.runtime.startup import in_background, pool_when_answered, until_stopped, watch_postgres
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,21 +39,19 @@ def run(_: argparse.Namespace, settings: Settings) -> int:
 async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None:
     """Take events and answer reads until `stop`; then what is under way has `drain_seconds` to finish."""
     async with AsyncExitStack() as stack:
-        pool = await wait_for_pool(settings, health, stop)
-        if pool is None:
-            return
-        stack.callback(pool.terminate)
-        publisher = await open_publisher(settings, pool, health, stop)
-        if publisher is None:
-            return
-        stack.push_async_callback(publisher.close)
+        pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="serve"))
+        publisher = await stack.enter_async_context(publishing(settings, pool, health, stop))
         keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
-        for work in (watch_keys(keys, require_dsn(settings.postgres), stop), watch_postgres(pool, health, stop)):
-            stack.callback(asyncio.create_task(work).cancel)
+        watching = await stack.enter_async_context(
+            in_background(
+                watch_keys(keys, require_dsn(settings.postgres), stop),
+                watch_postgres(pool, health, stop),
+            )
+        )
         origin = one_origin(edge.create_app(publisher, keys, settings), query.create_app(pool, keys, settings))
-        await stack.enter_async_context(_listening(origin, settings))
+        serving = await stack.enter_async_context(listening(origin, settings.process))
         health.started()
-        await stop.wait()
+        await until_stopped(stop, *watching, serving)
         health.block("stop", "stopping")
 
 
@@ -74,19 +70,3 @@ def one_origin(writes: Starlette, reads: Starlette) -> ASGIApp:
 
 def _paths(app: Starlette) -> set[str]:
     return {route.path for route in app.routes if isinstance(route, Route)}
-
-
-@asynccontextmanager
-async def _listening(app: ASGIApp, settings: Settings) -> AsyncGenerator[None]:
-    server = make_server(app, host=settings.process.host, port=settings.process.http_port)
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn offers a flag, no event)
-            await asyncio.sleep(_poll_seconds)
-        yield
-    finally:
-        server.should_exit = True
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(task), settings.process.drain_seconds)
-        server.force_exit = True
-        await task

@@ -8,6 +8,7 @@ import msgspec
 from tailrace.local.child import Program, plain_environment
 from tailrace.local.datadir import DataDir
 from tailrace.local.ports import free_port, get_http
+from tailrace.runtime.durability import RISKS
 from tailrace.runtime.settings import Settings, environment_of
 
 SERVICES = ("serve", "assembler", "meter", "sink")
@@ -23,7 +24,12 @@ def service_programs(settings: Settings, data: DataDir, names: tuple[str, ...] =
 
 def _program(name: str, settings: Settings, data: DataDir) -> Program:
     probe_port = free_port()
-    process = msgspec.structs.replace(settings.process, probe_port=probe_port)
+    process = msgspec.structs.replace(
+        settings.process,
+        probe_port=probe_port,
+        # One host is one disk; whoever runs this knows.
+        accepted_risks=settings.process.accepted_risks or ",".join(RISKS),
+    )
     environment = environment_of(msgspec.structs.replace(settings, process=process))
     return Program(
         name=name,

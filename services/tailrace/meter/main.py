@@ -10,10 +10,10 @@ from tailrace.meter.repository import Repository
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
-from tailrace.runtime.postgres import observe_pool, require_dsn
+from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import raw_partitions, wait_for_pool
+from tailrace.runtime.startup import pool_when_answered, raw_partitions
 from tailrace.wire.topics import topics_of
 
 
@@ -30,11 +30,8 @@ def run(_: argparse.Namespace, settings: Settings) -> int:
 async def measure(settings: Settings, health: Health, stop: asyncio.Event) -> None:
     """Run the meter until `stop`."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            await wait_for_pool(settings.postgres, health, stop, application="meter")
-        )
-        observe_pool(pool)
-        await raw_partitions(pool, settings.kafka, health, stop)
+        pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="meter"))
+        await raw_partitions(pool, settings, health, stop)
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-faust-"))
         app = make_faust_app(f"{settings.kafka.topic_prefix}meter", settings.kafka, datadir=datadir)
         topic = FaustTopic(app, topics_of(settings.kafka.topic_prefix).cost_parts)

@@ -7,7 +7,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from tailrace.query.cors import AllowAnyOrigin
 from tailrace.query.database import Database
 from tailrace.query.endpoint import Clock, Endpoints, unrouted
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
@@ -17,6 +16,7 @@ from tailrace.query.sessions import get_session, list_sessions
 from tailrace.query.traces import get_trace, list_traces
 from tailrace.query.trees import get_tree
 from tailrace.query.users import list_users, list_windows
+from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.settings import Settings
 

@@ -36,6 +36,7 @@ OUTAGE_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
 )
 """What means that Postgres cannot serve now, and not that it refuses this data: wait and try again."""
 

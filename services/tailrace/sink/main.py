@@ -14,10 +14,10 @@ from tailrace.runtime.kafka import make_consumer, require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.partitions import DAYS_AHEAD, DAYS_BACK, ensure_day_partitions
-from tailrace.runtime.postgres import OUTAGE_ERRORS, observe_pool, require_dsn
+from tailrace.runtime.postgres import OUTAGE_ERRORS, require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import raw_partitions, wait_for_kafka, wait_for_pool
+from tailrace.runtime.startup import pool_when_answered, raw_partitions, wait_for_kafka
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Whole
 from tailrace.sink.raw import raw_reader
@@ -44,10 +44,9 @@ async def sink(settings: Settings, health: Health, stop: asyncio.Event) -> None:
     """Run the sink until `stop`."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            await wait_for_pool(settings.postgres, health, stop, application="sink", prepare=create_stages)
+            pool_when_answered(settings.postgres, health, stop, application="sink", prepare=create_stages)
         )
-        observe_pool(pool)
-        await raw_partitions(pool, settings.kafka, health, stop)
+        await raw_partitions(pool, settings, health, stop)
         group = f"{settings.kafka.topic_prefix}sink"
         consumer = make_consumer(settings.kafka, group_id=group, client_id="tailrace-sink")
         repository = Repository(pool)
