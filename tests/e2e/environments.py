@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,7 +121,7 @@ class Environment:
         """
         begun = at or datetime.now(UTC)
         told = begun.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        command = [*self._command(), marker, "--at", told, *(["--again"] if again else [])]
+        command = [*self._command("client"), marker, "--at", told, *(["--again"] if again else [])]
         variables = _with_node(_client_variables()) | self.client.variables(base_url, public_key, secret_key)
         output = _call(command, self.home, variables, RUN_SECONDS)
         try:
@@ -130,12 +130,21 @@ class Environment:
             raise ClientFailedError(f"{self.client.name}: expected a line with traceIds, got: {output}") from error
         return RunResult(marker=marker, at=begun, trace_ids=trace_ids, output=output)
 
-    def _command(self) -> list[str]:
+    def read(self, arguments: Sequence[str], base_url: str, public_key: str, secret_key: str) -> str:
+        """Reads with the SDK's own read API and returns the line of JSON that the client made of the answers it parsed.
+
+        `arguments` are the ids of a trace, its session and its user. Raises ClientFailedError as `run` does, also for a client
+        that has no read API.
+        """
+        variables = _with_node(_client_variables()) | self.client.variables(base_url, public_key, secret_key)
+        return _call([*self._command("read"), *arguments], self.home, variables, RUN_SECONDS).splitlines()[-1]
+
+    def _command(self, name: str) -> list[str]:
         if self.client.language == "python":
-            return [str(_python_of(self.home)), str(self.client.folder / "client.py")]
-        script = self.home / "client" / "client.mjs"
+            return [str(_python_of(self.home)), str(self.client.folder / f"{name}.py")]
+        script = self.home / "client" / f"{name}.mjs"
         script.parent.mkdir(exist_ok=True)
-        shutil.copyfile(self.client.folder / "client.mjs", script)
+        shutil.copyfile(self.client.folder / script.name, script)
         shutil.copyfile(SCRIPTS / "story.json", self.home / "story.json")
         return ["node", str(script)]
 

@@ -40,6 +40,8 @@ class Differences:
     gen_ai_messages: bool = False
     """True: the generation's messages have the shape of OpenTelemetry's gen_ai attributes."""
     score_environment: str = STORY["environment"]
+    scores_have_time: bool = True
+    """False: a score is posted without a time, and is as old as its receipt."""
     exact_times: bool = False
     """True: start and end are as many milliseconds after the run's start time as in MILLISECONDS."""
     ended_seconds: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -70,6 +72,7 @@ DIFFERENCES: Mapping[str, Differences] = {
         root_has_metadata=False,
         gen_ai_messages=True,
         score_environment="default",
+        scores_have_time=False,
         exact_times=True,
         stable_ids=True,
     ),

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ class Recorder:
     def __init__(self, forward_to: str | None = None) -> None:
         self.forward_to = forward_to
         self.requests: list[Recorded] = []
+        self.answered_at = 0.0
+        """When the last request had its answer, of time.monotonic()."""
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -54,6 +57,7 @@ class Recorder:
     def keep(self, request: Recorded) -> None:
         with self._lock:
             self.requests.append(request)
+            self.answered_at = time.monotonic()
 
     def posts(self, path: str) -> list[Recorded]:
         """The requests that were posted to `path`, in order of arrival."""

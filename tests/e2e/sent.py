@@ -57,6 +57,20 @@ def read_sent(requests: Iterable[Recorded]) -> Sent:
     return _from_spans(spans, by_name) if spans else _from_events(events, by_name)
 
 
+def count_events(requests: Iterable[Recorded]) -> int:
+    """How many events (spans, batch events, scores) these requests carry."""
+    return sum(map(_count, requests))
+
+
+def _count(request: Recorded) -> int:
+    if request.path.endswith("/ingestion"):
+        return len(request.json()["batch"])
+    if request.path.endswith("/scores"):
+        posted = request.json()
+        return len(posted) if isinstance(posted, list) else 1  # pyright: ignore[reportUnknownArgumentType]
+    return sum(1 for _ in _spans(request))
+
+
 def _from_events(events: list[dict[str, Any]], scores: dict[str, dict[str, Any]]) -> Sent:
     trace: dict[str, Any] = {}
     bodies: dict[str, dict[str, Any]] = {}

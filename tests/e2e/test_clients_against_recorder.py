@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.environments import CLIENTS, ClientFailedError, Environment, build_environments
+from tests.e2e.environments import CLIENTS, ClientFailedError, Environment
 from tests.e2e.expected import DIFFERENCES, STORY, expected_trace
 from tests.e2e.recorder import (
     INGESTION_PATH,
@@ -50,10 +50,8 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest) -> Runs:
-    reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-    environments = build_environments(report=reporter.write_line)
-    return Runs({each.client.name: each for each in environments})
+def runs(environments: dict[str, Environment]) -> Runs:
+    return Runs(environments)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
