@@ -77,15 +77,15 @@ def running_stack() -> Generator[Stack]:
             subprocess.run([sys.executable, "-m", "tailrace", "down"], env=environment, check=False, stdout=sys.stderr)
 
 
-async def kill_everything_once(stack: Stack, spans: int) -> dict[str, Any]:
+async def kill_everything_once(stack: Stack, spans: int, *, pause_seconds: float = 8) -> dict[str, Any]:
     """Load with a kill -9 of each process in turn; returns what was sent and what of it is wrong."""
     templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
     victims = ["sink", "assembler", "serve", "meter", "kafka", "postgres"]
-    loading = asyncio.create_task(_load(stack, templates, spans, rate=spans / 60))
+    loading = asyncio.create_task(_load(stack, templates, spans, rate=spans / (7.5 * pause_seconds)))
     killed: dict[str, float] = {}
     started = time.monotonic()
     for victim in victims:
-        await asyncio.sleep(8)
+        await asyncio.sleep(pause_seconds)
         os.kill(stack.processes()[victim]["pid"], signal.SIGKILL)
         killed[victim] = round(time.monotonic() - started, 1)
     sent = await loading
