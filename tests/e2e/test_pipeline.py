@@ -34,11 +34,12 @@ pytestmark = pytest.mark.e2e
 each_client = pytest.mark.parametrize("client", CLIENTS)
 REPEATABLE = [name for name, client in CLIENTS.items() if client.again]
 
-# What a second run cannot tell as the first did: when it spoke, and which process it was.
+# What a second run cannot tell as the first did: when it spoke (which amends a trace that was complete), and which process it was.
 OF_THE_RUN = {
     "updatedAt",
     "lastReceivedAt",
     "lastSeen",
+    "state",
     "service.instance.id",
     "resourceAttributes.service.instance.id",
 }
