@@ -7,9 +7,9 @@ import asyncpg
 import orjson
 
 from tailrace.assembler.batch import BatchFolder, RawRecord
-from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.pricing import load_price_table
+from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.resources import schemas
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
@@ -56,7 +56,7 @@ class Partition:
     async def fold(self, start: int, end: int) -> None:
         """Fold the raw records [start, end) and put what comes of it on the assembled log."""
         assert self.folder is not None
-        for chunks in await self.folder.fold(self.raw[start:end], frozenset()):
+        for chunks in await self.folder.fold(self.raw[start:end], {}):
             self.assembled += [encode_record(chunk) for chunk in chunks]
 
     async def apply(self) -> int:

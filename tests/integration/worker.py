@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 
 from tailrace.assembler.app import Assembler
-from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.owner import PartitionOwner, Tools
 from tailrace.assembler.repository import Repository
-from tailrace.core.pricing import load_price_table
+from tailrace.core.pricing import PriceTable, load_price_table
+from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.probes import Health
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Processing
@@ -36,6 +36,7 @@ class Worker:
         *,
         limits: Processing | None = None,
         repository: Repository | None = None,
+        prices: PriceTable = PRICES,
     ) -> None:
         self.log = FakeRawLog(topic)
         self.sender = FakeSender(topics)
@@ -46,7 +47,7 @@ class Worker:
             log=self.log,
             repository=self.repository,
             sender=self.sender,
-            prices=PRICES,
+            prices=prices,
             topics=TOPICS,
             partitions=1,
             limits=limits or Processing(),
@@ -127,8 +128,14 @@ class World:
         self.topic = RawTopic()
         self.topics: dict[str, list[bytes]] = {}
 
-    def worker(self, *, limits: Processing | None = None, repository: Repository | None = None) -> Worker:
-        return Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository)
+    def worker(
+        self,
+        *,
+        limits: Processing | None = None,
+        repository: Repository | None = None,
+        prices: PriceTable = PRICES,
+    ) -> Worker:
+        return Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository, prices=prices)
 
     def sink(self) -> Sink:
         return Sink(self.pool, self.topic, self.topics)

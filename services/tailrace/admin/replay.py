@@ -23,7 +23,6 @@ from tailrace.wire.topics import RAW_KINDS, BadHeadersError, RawHeaders, RawKind
 _LOCK: Final = 0x7461696C_0003
 _NAMED_LEFT: Final = 20
 _UNREADABLE_HEADERS: Final[DiscardReason] = "unknown_record_kind"
-_WITHOUT_BYTES: Final[DiscardReason] = "too_many_spans"
 
 
 class Identity(NamedTuple):
@@ -199,8 +198,8 @@ def _may_be_in_log(letter: asyncpg.Record) -> bool:
 
 
 def _cover_others(letters: Sequence[asyncpg.Record], readable: Sequence[Publication]) -> list[Publication]:
-    """Give the letters without bytes to the first body of several events: of a record that died whole, that letter has the bytes."""
-    empty = [letter["sequence"] for letter in letters if not letter["payload"] and letter["reason"] != _WITHOUT_BYTES]
+    """Give the letters without bytes to the first body of several events: one letter has the bytes of their whole record."""
+    empty = [letter["sequence"] for letter in letters if not letter["payload"]]
     body = next((one for one in readable if one.headers.events > 1), None)
     if body is None:
         return list(readable)

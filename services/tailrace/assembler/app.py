@@ -105,8 +105,8 @@ def connect(app: Any, topic: str, assembler: Assembler) -> None:
     async def assemble(stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            headers: dict[str, bytes] = dict(message.headers or ())
-            assembler.offer(message.partition, RawRecord(message.offset, headers, message.value))
+            headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers or ()}
+            assembler.offer(message.partition, RawRecord(message.offset, headers, message.value or b""))
 
     app.agent(raw, name="assemble")(assemble)
 

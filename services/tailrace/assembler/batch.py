@@ -4,12 +4,12 @@ Raises Superseded when a read shows that the partition has another owner or has 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
 from tailrace.assembler.entities import Seen, Sighting, TraceState, instant
-from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.fold import Fold, FoldedRecord
 from tailrace.assembler.mapping import Mapped, Reject, map_record
 from tailrace.assembler.repository import Epoch, Progress, Repository
@@ -17,8 +17,10 @@ from tailrace.assembler.rows import cost_part, session_row, user_row
 from tailrace.assembler.shelf import Shelf
 from tailrace.assembler.state import PartitionState, PartState, SharedKeys
 from tailrace.core.contributions import NOTHING, Amounts, PartKey
+from tailrace.core.model import DiscardReason
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
+from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.wire.records import AssembledRecord, DeadLetter, EventCount
@@ -43,6 +45,14 @@ class FoldFailedError(Exception):
         self.offset = offset
 
 
+class Doom(NamedTuple):
+    """Why a record is a dead letter before anything of it is read: folding or sending it has failed before."""
+
+    reason: DiscardReason
+    detail: str
+    keep_bytes: bool = True
+
+
 class RawRecord(NamedTuple):
     """A record of the raw topic."""
 
@@ -59,6 +69,17 @@ class RawRecord(NamedTuple):
         digest = hashlib.blake2b(self.value, digest_size=16)
         digest.update(self.headers.get("received", b"") + self.headers.get("project", b""))
         return digest.hexdigest()
+
+
+@contextmanager
+def blaming(record: RawRecord) -> Generator[None]:
+    """What goes wrong in the block, and is no outage, is the fault of what is done with this record: raises FoldFailedError."""
+    try:
+        yield
+    except (Superseded, TooManyFailuresError, *OUTAGE_ERRORS):
+        raise
+    except Exception as error:
+        raise FoldFailedError(record.offset) from error
 
 
 class MappedRecord(NamedTuple):
@@ -91,13 +112,13 @@ class BatchFolder:
         self._budget = budget
         self._previous = epoch.applied_origin
 
-    async def fold(self, batch: Sequence[RawRecord], poisoned: frozenset[int]) -> list[list[AssembledRecord]]:
-        """The assembled records, chunks of one raw record together. `poisoned`: offsets whose fold has failed before."""
-        mapped = [self._map(record, poisoned) for record in batch]
+    async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
+        """The assembled records, chunks of one raw record together. `doomed`: by offset. Raises FoldFailedError."""
+        mapped = [self._map(record, doomed.get(record.offset)) for record in batch]
         await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
         await self._load_shared([result for result, _ in folded])
-        return [self._assemble(one, *result) for one, result in zip(mapped, folded, strict=True)]
+        return [self._assemble_guarded(one, *result) for one, result in zip(mapped, folded, strict=True)]
 
     def check(self, progress: Progress, asked_at: int) -> None:
         """Raise Superseded unless `progress` is this owner's and has not gone back.
@@ -114,7 +135,7 @@ class BatchFolder:
         """Let applied state go until the bound holds. Never while a fold is under way: it counts on what it has loaded."""
         self.state.evict(self.applied_seen)
 
-    def _map(self, record: RawRecord, poisoned: frozenset[int]) -> MappedRecord:
+    def _map(self, record: RawRecord, doom: Doom | None) -> MappedRecord:
         self._budget.note_record()
         try:
             headers = decode_raw_headers(dict(record.headers))
@@ -125,21 +146,19 @@ class BatchFolder:
                 headers,
                 _all_dead(headers, Reject("unknown_record_kind", str(error), None, record.value)),
             )
-        if record.offset in poisoned:
-            return MappedRecord(record, headers, self._failed(headers, record, "folding it failed unexpectedly"))
+        if doom is not None:
+            return MappedRecord(record, headers, self._failed(headers, record, doom))
         try:
             return MappedRecord(record, headers, map_record(headers, record.value))
         except Exception as error:
             log.exception("assembler.map.failed", partition=self.epoch.partition, origin=record.offset)
-            return MappedRecord(
-                record,
-                headers,
-                self._failed(headers, record, f"reading it failed unexpectedly: {type(error).__name__}"),
-            )
+            doom = Doom("internal_error", f"reading it failed unexpectedly: {type(error).__name__}")
+            return MappedRecord(record, headers, self._failed(headers, record, doom))
 
-    def _failed(self, headers: RawHeaders, record: RawRecord, detail: str) -> Mapped:
-        self._budget.spend(headers.project_id)
-        return _all_dead(headers, Reject("internal_error", detail, None, record.value))
+    def _failed(self, headers: RawHeaders, record: RawRecord, doom: Doom) -> Mapped:
+        if doom.reason == "internal_error":
+            self._budget.spend(headers.project_id, (self.epoch.partition, record.offset))
+        return _all_dead(headers, Reject(doom.reason, doom.detail, None, record.value if doom.keep_bytes else b""))
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)
@@ -157,12 +176,8 @@ class BatchFolder:
             self.state.scores.keep((score.project_id, score.id), score)
 
     async def _fold_guarded(self, one: MappedRecord) -> tuple[FoldedRecord, list[Reject]]:
-        try:
+        with blaming(one.record):
             return await self._fold_one(one)
-        except (Superseded, *OUTAGE_ERRORS):
-            raise
-        except Exception as error:
-            raise FoldFailedError(one.record.offset) from error
 
     async def _fold_one(self, one: MappedRecord) -> tuple[FoldedRecord, list[Reject]]:
         fold = Fold(
@@ -173,11 +188,13 @@ class BatchFolder:
             max_spans=self._max_spans,
         )
         rejects = list(one.mapped.rejects)
+        overflow: list[str] = []
         for change in one.mapped.changes:
             if fold.has_room_for(change):
                 fold.apply(change)
             else:
-                rejects.append(_no_room(change.id, self._max_spans))
+                overflow.append(change.id)
+        rejects += _no_room(overflow, len(rejects), one.record, self._max_spans)
         for trace in fold.shrunk_traces():
             await self._refresh_extremes(trace)
         return fold.finish(), rejects
@@ -209,6 +226,12 @@ class BatchFolder:
             self.state.sessions.keep(key, sighting)
         for part, amounts in loaded.parts:
             self.state.parts.keep(part, PartState(amounts, -1))
+
+    def _assemble_guarded(
+        self, one: MappedRecord, folded: FoldedRecord, rejects: list[Reject]
+    ) -> list[AssembledRecord]:
+        with blaming(one.record):
+            return self._assemble(one, folded, rejects)
 
     def _assemble(self, one: MappedRecord, folded: FoldedRecord, rejects: list[Reject]) -> list[AssembledRecord]:
         record, headers = one.record, one.headers
@@ -285,7 +308,7 @@ _unreadable: Final = "ingestion"
 
 
 def _headers_of_unreadable(record: RawRecord) -> RawHeaders:
-    project = record.headers.get("project", b"").decode(errors="replace")
+    project = record.headers.get("project", b"").decode(errors="replace").replace("\x00", "")
     return RawHeaders(_unreadable, project, 0, 1)  # pyright: ignore[reportArgumentType]
 
 
@@ -297,7 +320,13 @@ def _all_dead(headers: RawHeaders, reject: Reject) -> Mapped:
     return Mapped(changes=[], rejects=[reject, *others], events=headers.events)
 
 
-def _no_room(observation_id: str, max_spans: int) -> Reject:
-    return Reject(
-        "too_many_spans", f"the trace holds {max_spans} observations, the most that one trace may", observation_id, b""
-    )
+def _no_room(observation_ids: Sequence[str], first: int, record: RawRecord, max_spans: int) -> list[Reject]:
+    """Letters for observations without room, the first of them at sequence `first`: that one has the bytes of their record."""
+    detail = f"the trace holds {max_spans} observations, the most that one trace may"
+    rejects = [
+        Reject("too_many_spans", f"{detail} (the bytes are with sequence {first})", observation_id, b"")
+        for observation_id in observation_ids
+    ]
+    if rejects:
+        rejects[0] = rejects[0]._replace(payload=record.value, detail=f"{detail} (the bytes are its record's)")
+    return rejects

@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 
 from tailrace.assembler.app import Assembler, connect
-from tailrace.assembler.failures import FailureBudget
 from tailrace.assembler.owner import Tools
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.sender import KafkaSender
 from tailrace.core.pricing import load_price_table
+from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service

@@ -10,23 +10,25 @@ from collections import deque
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from tailrace.assembler.batch import BatchFolder, FoldFailedError, RawRecord, Superseded
-from tailrace.assembler.failures import FailureBudget
+from tailrace.assembler.batch import BatchFolder, Doom, FoldFailedError, RawRecord, Superseded, blaming
 from tailrace.assembler.repository import Epoch, Progress, Repository
-from tailrace.assembler.sender import Sender, SendError, assembled_messages, side_messages
+from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
-from tailrace.runtime.kafka import KAFKA_ERRORS
+from tailrace.runtime.failures import FailureBudget
+from tailrace.runtime.kafka import KAFKA_ERRORS, MAX_RECORD_BYTES
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Processing
+from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import Topics
 
 log = get_logger(__name__)
 
 BATCH_RECORDS: Final = 100
 BATCH_BYTES: Final = 4 * 1024 * 1024
+ENVELOPE_BYTES: Final = 1024
 GAP_SECONDS: Final = 0.3
 """How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
 
@@ -69,6 +71,15 @@ class Tools(NamedTuple):
     budget: FailureBudget
 
 
+class TooLargeError(Exception):
+    """What became of the record at `offset` is larger than Kafka takes."""
+
+    def __init__(self, offset: int, size: int) -> None:
+        super().__init__(f"expected a folded record of at most {MAX_RECORD_BYTES} bytes, got one of {size}")
+        self.offset = offset
+        self.size = size
+
+
 class Mark(NamedTuple):
     """What an owner knows at the moment in which Postgres is asked. `applied`: what it has seen applied."""
 
@@ -100,7 +111,8 @@ class PartitionOwner:
         self._folder: BatchFolder | None = None
         self._fingerprint_due: str | None = None
         self._superseded: Superseded | None = None
-        self._poisoned: frozenset[int] = frozenset()
+        self._failed_once: set[int] = set()
+        self._doomed: dict[int, Doom] = {}
         self._paused = False
         self._committed = -1
         self._wake = asyncio.Event()
@@ -170,12 +182,19 @@ class PartitionOwner:
             return superseded.cause
         except SendError as error:
             log.warning("assembler.send.failed", partition=self.partition, error=str(error))
+            self._tools.health.block(self.name, f"Kafka has not confirmed a record: {error}")
             await asyncio.sleep(1)
             return "send_failed"
         except FoldFailedError as error:
             log.exception("assembler.fold.failed", partition=self.partition, origin=error.offset)
-            self._poisoned |= {error.offset}
+            self._note_failure(error)
+            await asyncio.sleep(0.1)
             return "fold_failed"
+        except TooLargeError as error:
+            log.warning("assembler.record.too_large", partition=self.partition, origin=error.offset, bytes=error.size)
+            self._doom_too_large(error)
+            await asyncio.sleep(0.1)
+            return "too_large"
         except (*OUTAGE_ERRORS, *KAFKA_ERRORS) as error:
             log.warning("assembler.outage", partition=self.partition, error=type(error).__name__, detail=str(error))
             self._tools.health.block(self.name, f"{type(error).__name__}: {error}")
@@ -205,17 +224,37 @@ class PartitionOwner:
             applied=epoch.applied_origin,
             cause=cause,
         )
-        self._tools.health.clear(self.name)
+        if cause != "send_failed":
+            self._tools.health.clear(self.name)
         while True:
             batch = await self._next_batch()
             await self._process(self._folder, batch)
+            self._tools.health.clear(self.name)
+
+    def _note_failure(self, error: FoldFailedError) -> None:
+        """A fold starts over from the stored state once; what fails again is a dead letter. Raises what fails even as that."""
+        offset = error.offset
+        if offset in self._doomed:
+            raise error
+        if offset in self._failed_once:
+            self._doomed[offset] = Doom("internal_error", "folding it failed unexpectedly, twice")
+        self._failed_once.add(offset)
+
+    def _doom_too_large(self, error: TooLargeError) -> None:
+        """A dead letter that is too large as well goes without its bytes: the raw log has them."""
+        detail = str(error)
+        if error.offset in self._doomed:
+            self._doomed[error.offset] = Doom(
+                "observation_too_large", f"{detail}; its bytes are in the raw log only", keep_bytes=False
+            )
+        else:
+            self._doomed[error.offset] = Doom("observation_too_large", detail)
 
     async def _acquire(self) -> Epoch:
         while True:
             if self._tools.log.is_assigned(self.partition):
                 epoch = await self._tools.repository.acquire_epoch(self.partition)
                 if epoch is not None:
-                    self._tools.health.clear(self.name)
                     return epoch
                 self._tools.health.block(self.name, "the partition stands still until an operator resumes it")
             await asyncio.sleep(1)
@@ -224,6 +263,8 @@ class PartitionOwner:
         """Check that the log still is the one that Postgres knows, and let reading start behind what is applied."""
         first, end = await self._tools.log.bounds(self.partition)
         applied = epoch.applied_origin
+        self._failed_once = {offset for offset in self._failed_once if offset > applied}
+        self._doomed = {offset: doom for offset, doom in self._doomed.items() if offset > applied}
         if first > applied + 1:
             await self._halt(epoch, f"the log begins at {first}, but only {applied} is applied: records are lost")
         if end < applied + 1:
@@ -283,18 +324,35 @@ class PartitionOwner:
 
     async def _process(self, folder: BatchFolder, batch: list[RawRecord]) -> None:
         started = time.monotonic()
-        assembled = await folder.fold(batch, self._poisoned)
+        assembled = await folder.fold(batch, self._doomed)
+        side, main = self._encode(batch, assembled)
         metrics.assembler_fold_seconds.observe(time.monotonic() - started)
         metrics.assembler_batch.observe(len(batch))
-        tools = self._tools
-        chunks = [chunk for record in assembled for chunk in record]
-        await tools.sender.send(
-            [message for chunk in chunks for message in side_messages(tools.topics, chunk, tools.partitions)]
-        )
+        await self._tools.sender.send(side)
         if self._superseded is not None:
             raise self._superseded
         self._note_pending(batch)
-        await tools.sender.send(assembled_messages(tools.topics, chunks))
+        await self._tools.sender.send(main)
+
+    def _encode(
+        self, batch: list[RawRecord], assembled: list[list[AssembledRecord]]
+    ) -> tuple[list[Message], list[Message]]:
+        """What is sent first, and what is sent once that is confirmed. Raises FoldFailedError and TooLargeError."""
+        tools = self._tools
+        side: list[Message] = []
+        main: list[Message] = []
+        for record, chunks in zip(batch, assembled, strict=True):
+            with blaming(record):
+                first = [
+                    message for chunk in chunks for message in side_messages(tools.topics, chunk, tools.partitions)
+                ]
+                then = assembled_messages(tools.topics, chunks)
+            largest = max(len(message.value) for message in (*first, *then))
+            if largest > MAX_RECORD_BYTES - ENVELOPE_BYTES:
+                raise TooLargeError(record.offset, largest)
+            side += first
+            main += then
+        return side, main
 
     def _note_pending(self, batch: list[RawRecord]) -> None:
         label = str(self.partition)

@@ -7,17 +7,24 @@ producer that lost a batch refuses all that follow.
 import asyncio
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from aiokafka.errors import KafkaError
-
-from tailrace.runtime.kafka import make_producer
+from tailrace.runtime.kafka import (
+    KAFKA_ERRORS,
+    MAX_RECORD_BYTES,
+    MOST_BYTES_AT_ONCE,
+    ByteGate,
+    dispose_producer,
+    make_producer,
+)
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.settings import Kafka
 from tailrace.wire.records import AssembledRecord, CostPart, CostPartsRecord, DeadLetterRecord, encode_record
 from tailrace.wire.topics import Topics, partition_of
 
 log = get_logger(__name__)
+
+DISPOSE_SECONDS: Final = 5
 
 
 class SendError(Exception):
@@ -39,13 +46,20 @@ class Sender(Protocol):
     async def send(self, messages: Sequence[Message]) -> None: ...
 
 
+class Line(NamedTuple):
+    """A producer, and the gate that bounds what it is given at once."""
+
+    producer: Any
+    gate: ByteGate
+
+
 class KafkaSender:
     """A Sender over one idempotent producer, which it replaces when it fails."""
 
     def __init__(self, settings: Kafka, *, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._producer: Any = None
+        self._line: Line | None = None
         self._lock = asyncio.Lock()
 
     async def start(self) -> None:
@@ -53,43 +67,55 @@ class KafkaSender:
         await self._current()
 
     async def stop(self) -> None:
-        if self._producer is not None:
-            await self._producer.stop()
+        line, self._line = self._line, None
+        if line is not None:
+            await dispose_producer(line.producer, self._settings.send_timeout_seconds)
 
     async def send(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
-        producer: Any = None
+        line: Line | None = None
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds * 2):
-                producer = await self._current()
-                confirmations = [
-                    await producer.send(message.topic, message.value, key=message.key, partition=message.partition)
-                    for message in messages
-                ]
-                await asyncio.gather(*confirmations)
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self._discard(producer)
+                line = await self._current()
+                await asyncio.gather(*[await _put(line, message) for message in messages])
+        except (*KAFKA_ERRORS, AssertionError) as error:
+            await self._discard(line)
             raise SendError(f"{type(error).__name__}: {error}") from error
 
-    async def _current(self) -> Any:
+    async def _current(self) -> Line:
         async with self._lock:
-            if self._producer is None:
-                producer = make_producer(self._settings, client_id=self._client_id)
-                await producer.start()
-                self._producer = producer
-            return self._producer
+            if self._line is None:
+                producer = make_producer(self._settings, client_id=self._client_id, max_record_bytes=MAX_RECORD_BYTES)
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._line = Line(producer, ByteGate(MOST_BYTES_AT_ONCE))
+            return self._line
 
-    async def _discard(self, producer: Any) -> None:
-        if producer is None or producer is not self._producer:
+    async def _discard(self, line: Line | None) -> None:
+        if line is None or line is not self._line:
             return
-        self._producer = None
+        self._line = None
         log.warning("assembler.producer.replaced")
-        try:
-            async with asyncio.timeout(5):
-                await producer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("assembler.producer.stop_failed", error=type(error).__name__)
+        await dispose_producer(line.producer, DISPOSE_SECONDS)
+
+
+async def _put(line: Line, message: Message) -> "asyncio.Future[Any]":
+    """Give a message to the producer, once there is room for it; the future is its confirmation."""
+    size = len(message.value)
+    await line.gate.acquire(size)
+    try:
+        sent: asyncio.Future[Any] = await line.producer.send(
+            message.topic, message.value, key=message.key, partition=message.partition
+        )
+    except BaseException:
+        line.gate.release(size)
+        raise
+    sent.add_done_callback(lambda _: line.gate.release(size))
+    return sent
 
 
 def assembled_messages(topics: Topics, records: Sequence[AssembledRecord]) -> list[Message]:

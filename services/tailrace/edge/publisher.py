@@ -6,22 +6,16 @@ still arrive; their sender was told to send again, and a repetition changes noth
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from aiokafka.errors import KafkaError
-
-from tailrace.runtime.kafka import KAFKA_ERRORS, make_producer
+from tailrace.runtime.kafka import KAFKA_ERRORS, MOST_BYTES_AT_ONCE, ByteGate, dispose_producer, make_producer
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka, SettingsError
 from tailrace.wire.topics import RawHeaders, topics_of
 
 log = get_logger(__name__)
-
-_MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
-"""Under the 100 MiB that a broker accepts as one request, whatever partitions the records are for."""
 
 _RETRY_SECONDS: Final = 1.0
 
@@ -60,7 +54,7 @@ class KafkaPublisher:
         self._partitions = partitions
         self._health = health
         self._producer: Any = None
-        self._gate = _ByteGate(_MOST_BYTES_AT_ONCE)
+        self._gate = ByteGate(MOST_BYTES_AT_ONCE)
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -93,7 +87,7 @@ class KafkaPublisher:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         if producer is not None:
-            await _dispose(producer, self._settings.send_timeout_seconds)
+            await dispose_producer(producer, self._settings.send_timeout_seconds)
 
     async def _send(self, producer: Any, record: RawRecord) -> None:
         headers = record.headers
@@ -113,7 +107,7 @@ class KafkaPublisher:
         self._producer = None
         log.warning("edge.kafka.failed", error=type(error).__name__)
         self._health.block("kafka", f"Kafka did not take a record: {type(error).__name__}")
-        self._run(_dispose(producer, self._settings.send_timeout_seconds))
+        self._run(dispose_producer(producer, self._settings.send_timeout_seconds))
         self._run(self._replace())
 
     async def _replace(self) -> None:
@@ -155,37 +149,3 @@ class KafkaPublisher:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-async def _dispose(producer: Any, grace_seconds: float) -> None:
-    """Stop a producer. What it cannot deliver in time is failed: an idempotent producer would try for ever."""
-    stopping = asyncio.ensure_future(producer.stop())
-    await asyncio.wait([stopping], timeout=grace_seconds)
-    if not stopping.done():
-        producer._message_accumulator.fail_all(KafkaError("the producer is replaced"))  # noqa: SLF001 - it has no public way
-        await asyncio.wait([stopping], timeout=grace_seconds)
-    stopping.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await stopping
-    await producer.client.close()
-
-
-class _ByteGate:
-    """Lets at most `capacity` bytes through at once; one who asks for more goes alone."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._used = 0
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncGenerator[None]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._used == 0 or self._used + size <= self._capacity)
-            self._used += size
-        try:
-            yield
-        finally:
-            self._used -= size
-            async with self._changed:
-                self._changed.notify_all()

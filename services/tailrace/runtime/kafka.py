@@ -1,6 +1,8 @@
 """Kafka: producers and admin clients with our manners (acks=all, idempotent). aiokafka is untyped; its types end here."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -13,7 +15,13 @@ KAFKA_ERRORS: tuple[type[BaseException], ...] = (KafkaError, OSError, asyncio.Ti
 """What a broker that cannot serve raises."""
 
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
-"""Topic limit of a record; one observation of 16 MiB and its envelope fit."""
+"""Topic limit of a raw record; one observation of 16 MiB and its envelope fit."""
+
+MAX_RECORD_BYTES = 40 * 1024 * 1024
+"""Topic limit of what processors write: a raw record within a dead letter fits, and an observation of 16 MiB written as JSON."""
+
+MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
+"""Under the 100 MiB that a broker accepts as one request, whatever partitions the records are for."""
 
 
 def require_bootstrap_servers(settings: Kafka) -> str:
@@ -23,7 +31,9 @@ def require_bootstrap_servers(settings: Kafka) -> str:
     return settings.bootstrap_servers
 
 
-def make_producer(settings: Kafka, *, client_id: str, linger_ms: int = 2) -> Any:
+def make_producer(
+    settings: Kafka, *, client_id: str, linger_ms: int = 2, max_record_bytes: int = MAX_REQUEST_BYTES
+) -> Any:
     """An idempotent producer that waits for all in-sync replicas; a send fails after `send_timeout_seconds`."""
     return AIOKafkaProducer(
         bootstrap_servers=require_bootstrap_servers(settings),
@@ -33,9 +43,51 @@ def make_producer(settings: Kafka, *, client_id: str, linger_ms: int = 2) -> Any
         linger_ms=linger_ms,
         compression_type="snappy",
         max_batch_size=256 * 1024,
-        max_request_size=MAX_REQUEST_BYTES,
+        max_request_size=max_record_bytes,
         request_timeout_ms=settings.send_timeout_seconds * 1000,
     )
+
+
+async def dispose_producer(producer: Any, grace_seconds: float) -> None:
+    """Stop a producer. What it cannot deliver in time is failed: an idempotent producer would try for ever."""
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait([stopping], timeout=grace_seconds)
+    if not stopping.done():
+        producer._message_accumulator.fail_all(KafkaError("the producer is replaced"))  # noqa: SLF001 - it has no public way
+        await asyncio.wait([stopping], timeout=grace_seconds)
+    stopping.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await stopping
+    await producer.client.close()
+
+
+class ByteGate:
+    """Lets at most `capacity` bytes through at once; one who asks for more goes alone."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._used = 0
+        self._freed = asyncio.Event()
+
+    async def acquire(self, size: int) -> None:
+        """Wait until there is room; `release` gives it back."""
+        while self._used and self._used + size > self._capacity:
+            self._freed.clear()
+            await self._freed.wait()
+        self._used += size
+
+    def release(self, size: int) -> None:
+        self._used -= size
+        self._freed.set()
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncGenerator[None]:
+        """Have the room while the block runs."""
+        await self.acquire(size)
+        try:
+            yield
+        finally:
+            self.release(size)
 
 
 def make_consumer(settings: Kafka, *, group_id: str | None, client_id: str) -> Any:

@@ -53,14 +53,17 @@ class SinkConsumer:
         self._batch_records = batch_records
         self._feeds: dict[TopicPartition, PartitionFeed] = {}
         self._committed_at = 0.0
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def subscribe(self, topic: str) -> None:
         """Join the group for the assembled topic."""
         self._consumer.subscribe([topic], listener=_Listener(self))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Fetch and apply until `stop`; then let running batches finish."""
+        """Fetch and apply until `stop`; then let running batches finish. Raises what no batch may raise."""
         while not stop.is_set():
+            if self._failed.done():
+                self._failed.result()
             idle = [feed for feed in self._feeds.values() if feed.task is None]
             ready = [feed.partition for feed in idle if feed.positioned]
             for feed in idle:
@@ -112,12 +115,22 @@ class SinkConsumer:
 
     def _spawn(self, feed: PartitionFeed, work: Any) -> None:
         feed.task = asyncio.create_task(work)
+        feed.task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """An unexpected error of one batch ends the process, loudly."""
+        if not task.cancelled() and task.exception() is not None and not self._failed.done():
+            self._failed.set_exception(task.exception() or RuntimeError())
 
     async def _apply(self, feed: PartitionFeed, batch: list[Delivered]) -> None:
         try:
             applied = await self._writer.apply(feed.partition.partition, batch)
         except OUTAGE_ERRORS as error:
             await self._wait_for_postgres(feed, error)
+        except KAFKA_ERRORS as error:
+            self._health.block("kafka", f"{type(error).__name__}: {error}")
+            feed.positioned = False
+            await asyncio.sleep(0.5)
         else:
             self._health.clear("postgres")
             feed.carry, feed.position = applied.carry, applied.position

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import asyncpg
 
 from tailrace.runtime import metrics
+from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.sink.plan import Delivered, Plan, Stored, Whole, plan_batch
@@ -30,6 +31,17 @@ class RawOrigin(NamedTuple):
     headers: RawHeaders
     value: bytes
 
+
+REFUSALS: tuple[type[Exception], ...] = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+    asyncpg.RaiseError,
+    asyncpg.exceptions.UntranslatableCharacterError,
+    ValueError,
+    OverflowError,
+)
+"""How Postgres or its driver says that it cannot hold this data. Anything else, a missing column, is no record's fault: it ends the process."""
 
 FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
 """Reads the raw record at (partition, offset)."""
@@ -50,15 +62,16 @@ class PartitionWriter:
         self._repository = repository
         self._fetch_raw = fetch_raw
         self._observe = observe
+        self._budget = FailureBudget()
 
     async def apply(self, partition: int, batch: Sequence[Delivered]) -> Applied:
-        """Apply a batch. Raises OUTAGE_ERRORS; nothing is applied then."""
+        """Apply a batch. Raises OUTAGE_ERRORS and KAFKA_ERRORS, nothing is applied then; TooManyFailuresError."""
         started = time.monotonic()
         try:
             applied, plan = await self._apply(partition, batch)
         except OUTAGE_ERRORS:
             raise
-        except (asyncpg.PostgresError, asyncpg.DataError, ValueError, OverflowError) as error:
+        except REFUSALS as error:
             log.warning("sink.batch.refused", partition=partition, error=type(error).__name__, detail=str(error)[:300])
             return await self._apply_singly(partition, batch)
         self._note(plan, time.monotonic() - started)
@@ -91,13 +104,14 @@ class PartitionWriter:
                     await transaction.move(whole.end, whole)
             except OUTAGE_ERRORS:
                 raise
-            except (asyncpg.PostgresError, asyncpg.DataError, ValueError, OverflowError) as error:
+            except REFUSALS as error:
                 await self._bury(partition, whole, f"{type(error).__name__}: {error}"[:1000])
                 return Applied(whole.end, seek=True, carry=[])
         return Applied(plan.position, seek=True, carry=[])
 
     async def _bury(self, partition: int, whole: Whole, detail: str) -> None:
         raw = await self._fetch_raw(partition, whole.origin)
+        self._budget.spend(raw.headers.project_id, (partition, whole.origin))
         first = whole.chunks[0]
         letter = DeadLetter(
             project_id=raw.headers.project_id,
@@ -130,6 +144,8 @@ class PartitionWriter:
     def _note(self, plan: Plan | None, seconds: float) -> None:
         if plan is None:
             return
+        for _ in plan.apply:
+            self._budget.note_record()
         for cause in plan.skipped:
             metrics.sink_skipped.labels(cause).inc()
         if plan.apply:

@@ -8,6 +8,8 @@ from tailrace.core.model import ProjectId
 RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
 SCHEMA_VERSION: Final = 1
+MAX_TIME_US: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, since 1970."""
 
 
 class Topics(NamedTuple):
@@ -66,6 +68,8 @@ def decode_raw_headers(headers: dict[str, bytes]) -> RawHeaders:
         sdk_name, _, sdk_version = headers.get("sdk", b"").decode(errors="replace").rpartition("/")
     except (KeyError, ValueError) as error:
         raise BadHeadersError(f"expected the headers v, kind, project, received and events, got {error!r}") from None
+    if not 0 <= received <= MAX_TIME_US or events < 0:
+        raise BadHeadersError(f"expected a time of receipt up to the year 9999 and a count of events, got {headers}")
     if version > SCHEMA_VERSION or kind not in RAW_KINDS:
         raise BadHeadersError(
             f"expected a record of version {SCHEMA_VERSION} or less and a known kind, got {version} {kind!r}"

@@ -1,0 +1,192 @@
+"""What cannot be folded, sent or stored: one dead letter with the sender's bytes, and everything after it goes on."""
+
+import random
+from datetime import datetime
+
+import orjson
+import pytest
+
+from tailrace.assembler import batch, owner
+from tailrace.assembler.mapping import Mapped, map_record
+from tailrace.core.pricing import Price, PriceTable
+from tailrace.runtime.failures import MOST_FAILURES
+from tailrace.runtime.settings import Processing
+from tailrace.wire.topics import RawHeaders
+from tests.integration.partition import sum_law_differences
+from tests.integration.worker import PRICES, Sink, Worker, World, eventually, generation
+
+pytestmark = pytest.mark.integration
+
+
+class BrittleTable(PriceTable):
+    """A price table that breaks at a model, the first so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.version = PRICES.version
+        self._times = times
+
+    def match(self, model: str, at: datetime) -> Price | None:
+        if model == "brittle" and self._times:
+            self._times -= 1
+            raise ZeroDivisionError("a fault of our own")
+        return PRICES.match(model, at)
+
+
+async def _letters(world: World) -> list[tuple[int, int, str, bytes]]:
+    rows = await world.pool.fetch("select origin, sequence, reason, payload from dead_letters order by 1, 2")
+    return [tuple(row) for row in rows]
+
+
+async def _run(world: World, worker: Worker) -> None:
+    async with worker.running(), world.sink().running():
+        await world.all_applied()
+
+
+async def test_a_record_whose_fold_fails_twice_is_a_dead_letter_and_the_next_are_applied(world: World) -> None:
+    world.topic.append([generation("t", "g0")])
+    bad = world.topic.append([generation("t", "g1", model="brittle"), generation("t", "g2")])
+    world.topic.append([generation("t", "g3")])
+    worker = world.worker(prices=BrittleTable(times=10))
+    await _run(world, worker)
+
+    assert await _letters(world) == [(1, 0, "internal_error", bad.value), (1, 1, "internal_error", b"")]
+    assert await world.counts() == (4, 2, 2)
+    assert await world.pool.fetchval("select observation_count from traces") == 2
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+async def test_a_record_whose_fold_fails_once_is_folded_from_the_stored_state(world: World) -> None:
+    world.topic.append([generation("t", "g0")])
+    world.topic.append([generation("t", "g1"), generation("t", "g2", model="brittle")])
+    worker = world.worker(prices=BrittleTable(times=1))
+    await _run(world, worker)
+
+    assert await world.counts() == (3, 3, 0)
+    assert await world.pool.fetchval("select observation_count from traces") == 3
+
+
+async def test_a_record_that_cannot_be_read_for_a_fault_of_our_own_is_a_dead_letter(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_at_g1(headers: RawHeaders, payload: bytes) -> Mapped:
+        if b'"g1"' in payload:
+            raise AttributeError("a fault of our own")
+        return map_record(headers, payload)
+
+    monkeypatch.setattr(batch, "map_record", fail_at_g1)
+    world.topic.append([generation("t", "g0")])
+    bad = world.topic.append([generation("t", "g1")])
+    world.topic.append([generation("t", "g2")])
+    await _run(world, world.worker())
+
+    assert await _letters(world) == [(1, 0, "internal_error", bad.value)]
+    assert await world.counts() == (3, 2, 1)
+
+
+async def test_a_burst_of_our_own_failures_across_projects_stops_the_process(world: World) -> None:
+    for number in range(MOST_FAILURES + 10):
+        world.topic.append([generation("t", "g", model="brittle")], project_id=f"p{number % 2}")
+    worker = world.worker(prices=BrittleTable(times=1000))
+    async with worker.running(), world.sink().running():
+        await eventually(worker.assembler.failed.done, seconds=60)
+
+    assert "unexpected failures" in str(worker.assembler.failed.exception())
+    assert (await world.progress())["applied_origin"] < MOST_FAILURES
+
+
+async def test_headers_that_no_edge_writes_are_a_dead_letter(world: World) -> None:
+    good = dict(world.topic.append([generation("t", "g0")]).headers)
+    for name, value in (("received", b"1" + b"0" * 30), ("received", b"-5"), ("events", b"-1"), ("events", b"0.5")):
+        world.topic.append_raw({**good, name: value}, b"{}")
+    world.topic.append([generation("t", "g1")])
+    await _run(world, world.worker())
+
+    assert [letter[2] for letter in await _letters(world)] == ["unknown_record_kind"] * 4
+    assert await world.pool.fetchval("select observation_count from traces") == 2
+
+
+async def test_a_record_too_large_to_be_sent_is_a_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "MAX_RECORD_BYTES", 160_000)
+    world.topic.append([generation("t", "g0")])
+    bad = world.topic.append([generation("t", "g1", metadata={"quotes": '"' * 50_000})])
+    world.topic.append([generation("t", "g2")])
+    await _run(world, world.worker())
+
+    assert await _letters(world) == [(1, 0, "observation_too_large", bad.value)]
+    assert await world.counts() == (3, 2, 1)
+
+
+async def test_a_dead_letter_too_large_to_be_sent_goes_without_its_bytes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "MAX_RECORD_BYTES", 100_000)
+    world.topic.append([generation("t", "g0", input="x" * 200_000)])
+    world.topic.append([generation("t", "g1")])
+    await _run(world, world.worker())
+
+    assert await _letters(world) == [(0, 0, "observation_too_large", b"")]
+    assert await world.pool.fetchval("select detail like '%in the raw log only' from dead_letters")
+
+
+async def test_what_postgres_refuses_is_one_dead_letter_with_its_bytes_and_the_next_records_are_applied(
+    world: World,
+) -> None:
+    await world.pool.execute(
+        """create function refuse() returns trigger language plpgsql as $$
+           begin raise exception 'this id is refused'; end $$;
+           create trigger refuse before insert on observations for each row when (new.id = 'g2') execute function refuse()"""
+    )
+    records = [world.topic.append([generation("t", f"g{number}")]) for number in range(5)]
+    await _run(world, world.worker())
+
+    assert await _letters(world) == [(2, 0, "refused_by_postgres", records[2].value)]
+    assert await world.counts() == (5, 4, 1)
+    rows = await world.pool.fetch("select id from observations order by id")
+    assert [row["id"] for row in rows] == ["g0", "g1", "g3", "g4"]
+    assert await world.pool.fetchval("select observation_count from traces") == 4
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+async def test_an_index_entry_that_is_too_long_is_refused_alone(world: World) -> None:
+    noise = random.Random(1).randbytes(6000).hex()
+    world.topic.append([generation("t", "g0")])
+    await world.pool.execute("create index long on observations (project_id, status_message)")
+    world.topic.append([generation("t", "g1", statusMessage=noise)])
+    world.topic.append([generation("t", "g2")])
+    await _run(world, world.worker())
+
+    assert [(origin, reason) for origin, _, reason, _ in await _letters(world)] == [(1, "refused_by_postgres")]
+    assert await world.counts() == (3, 2, 1)
+
+
+async def test_a_database_of_another_release_buries_nothing(world: World) -> None:
+    for number in range(3):
+        world.topic.append([generation("t", f"g{number}")])
+    async with world.worker().running():
+        await eventually(lambda: len(world.assembled) == 3)
+    await world.pool.execute("alter table observations rename column level to severity")
+    sink: Sink = world.sink()
+    with pytest.raises(Exception, match="level"):
+        await sink.apply()
+
+    assert (await world.progress())["applied_origin"] == -1
+    assert await _letters(world) == []
+
+
+async def test_more_observations_than_a_trace_may_hold_are_dead_letters_that_can_be_replayed(world: World) -> None:
+    events = [generation("t", f"g{number}") for number in range(5)]
+    record = world.topic.append(events)
+    world.topic.append([events[0], generation("t", "g9"), generation("u", "g0")])
+    await _run(world, world.worker(limits=Processing(max_spans_per_trace=3)))
+
+    letters = await _letters(world)
+    assert [letter[:3] for letter in letters] == [
+        (0, 0, "too_many_spans"),
+        (0, 1, "too_many_spans"),
+        (1, 0, "too_many_spans"),
+    ]
+    assert letters[0][3] == record.value
+    assert orjson.loads(letters[2][3])["batch"][1]["body"]["id"] == "g9"
+    assert await world.counts() == (8, 5, 3)
+    assert await world.pool.fetchval("select observation_count from traces where id = 't'") == 3
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
