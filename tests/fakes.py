@@ -1,7 +1,7 @@
 """Hand-written stand-ins for what the assembler meets outside of itself: the raw log, the sender and the topics behind it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -173,3 +173,13 @@ class FakeSender:
     @property
     def dead(self) -> list[DeadLetterRecord]:
         return [decode_record(value, DeadLetterRecord) for value in self.topics.get(TOPICS.dead, [])]
+
+
+async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: float = 15) -> None:
+    """Return once `holds` does; fail after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.02)

@@ -9,8 +9,9 @@ import pytest
 from tailrace.assembler.repository import LoadedEntities, Progress, Repository
 from tailrace.assembler.state import EntityKeys
 from tailrace.runtime.settings import Processing
+from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
-from tests.integration.worker import Sink, Worker, World, eventually, generation
+from tests.integration.worker import Sink, Worker, World, generation
 
 pytestmark = pytest.mark.integration
 

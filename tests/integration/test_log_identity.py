@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.fakes import RawTopic
-from tests.integration.worker import World, eventually, generation
+from tests.fakes import RawTopic, eventually
+from tests.integration.worker import World, generation
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +101,7 @@ async def test_a_partition_that_stands_still_stays_so_for_every_owner_until_an_o
         await known.pool.execute("update stream_progress set halted_reason = null")
         await known.all_applied()
         await eventually(lambda: _halted_partitions() == 0)
-        assert worker.health.reasons == {"start": "starting"}
+        assert worker.health.reasons == {}
 
 
 def _halted_partitions() -> float | None:

@@ -8,9 +8,9 @@ import pytest
 
 from tailrace.assembler.sender import Message
 from tests.events import make_events
-from tests.fakes import TOPICS
+from tests.fakes import TOPICS, eventually
 from tests.integration.partition import read_everything, sum_law_differences
-from tests.integration.worker import World, eventually, generation
+from tests.integration.worker import World, generation
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,9 @@ from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.failures import MOST_FAILURES
 from tailrace.runtime.settings import Processing
 from tailrace.wire.topics import RawHeaders
+from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
-from tests.integration.worker import PRICES, Sink, Worker, World, eventually, generation
+from tests.integration.worker import PRICES, Sink, Worker, World, generation
 
 pytestmark = pytest.mark.integration
 

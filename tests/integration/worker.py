@@ -1,15 +1,16 @@
 """Assemblers and a sink over a real Postgres, with a raw log, a sender and an assembled topic in memory: every fault can be placed exactly."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from tailrace.assembler.app import Assembler
-from tailrace.assembler.owner import PartitionOwner, Tools
+from tailrace.assembler.owner import Tools
 from tailrace.assembler.repository import Repository
+from tailrace.assembler.state import PartitionState
 from tailrace.core.pricing import PriceTable, load_price_table
 from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.probes import Health
@@ -20,9 +21,19 @@ from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.writer import PartitionWriter, RawOrigin
 from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
 from tests.events import Event
-from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic
+from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic, eventually
 
 PRICES = load_price_table((schemas() / "prices.json").read_bytes())
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Worker:
@@ -40,7 +51,9 @@ class Worker:
     ) -> None:
         self.log = FakeRawLog(topic)
         self.sender = FakeSender(topics)
-        self.health = Health("assembler", stall_seconds=60)
+        self.clock = Clock()
+        self.health = Health("assembler", stall_seconds=60, clock=self.clock)
+        self.health.started()
         self.repository = repository or Repository(pool)
         self.budget = FailureBudget()
         self.tools = Tools(
@@ -58,8 +71,10 @@ class Worker:
         self._stop = asyncio.Event()
 
     @property
-    def owner(self) -> PartitionOwner:
-        return self.assembler._owners[0][0]  # pyright: ignore[reportPrivateUsage]
+    def state(self) -> PartitionState | None:
+        """What the owner holds in its epoch."""
+        folder = self.assembler._owners[0][0]._folder  # pyright: ignore[reportPrivateUsage]
+        return None if folder is None else folder.state
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Worker"]:
@@ -191,16 +206,6 @@ def generation(trace: str, span: str, at: str = "2026-03-01T10:00:30Z", **body: 
     """A generation that costs money."""
     whole = {"id": span, "traceId": trace, "startTime": at, "model": "gpt-4o-mini", "usage": {"input": 1000}, **body}
     return {"id": f"e-{trace}-{span}", "type": "generation-create", "timestamp": at, "body": whole}
-
-
-async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: float = 15) -> None:
-    """Return once `holds` does; fail after `seconds`."""
-    async with asyncio.timeout(seconds):
-        while True:
-            answer = holds()
-            if answer if isinstance(answer, bool) else await answer:
-                return
-            await asyncio.sleep(0.02)
 
 
 def _read(value: bytes) -> AssembledRecord | None:

@@ -313,9 +313,11 @@ class PartitionOwner:
         self._fingerprint_due = None
 
     def _take(self) -> list[RawRecord]:
+        """As many as fit into a batch and into what may be unapplied; always one."""
         batch: list[RawRecord] = []
         size = 0
-        while self._queue and len(batch) < BATCH_RECORDS and size < BATCH_BYTES:
+        most = min(BATCH_BYTES, self._tools.limits.max_unapplied_bytes - self._pending_bytes)
+        while self._queue and len(batch) < BATCH_RECORDS and (size < most or not batch):
             record = self._queue.popleft()
             size += record.bytes
             batch.append(record)
@@ -431,8 +433,11 @@ class PartitionOwner:
         metrics.assembler_unapplied.labels(str(self.partition)).set(self._pending_bytes)
         if self._folder is not None:
             metrics.assembler_state.labels(str(self.partition)).set(self._folder.state.bytes)
-        position = (self._expected or 0) - len(self._queue)
-        self._tools.health.report_progress(self.name, position=position, lagging=bool(self._queue) and self._has_room())
+        expected = self._expected or 0
+        has_more = bool(self._queue) or (end is not None and end > expected)
+        self._tools.health.report_progress(
+            self.name, position=expected - len(self._queue), lagging=has_more and self._has_room()
+        )
 
     def _forget_metrics(self) -> None:
         label = (self._tools.topics.raw, str(self.partition))

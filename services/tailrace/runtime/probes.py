@@ -29,7 +29,7 @@ class Health:
         self._stall_seconds = stall_seconds
         self._clock = clock
         self._reasons: dict[str, str] = {"start": "starting"}
-        self._progress: dict[str, tuple[int, float, bool]] = {}
+        self._progress: dict[str, tuple[int, float]] = {}
         self.details: dict[str, object] = {}
 
     def started(self) -> None:
@@ -41,15 +41,21 @@ class Health:
         metrics.process_ready.set(0)
 
     def clear(self, part: str) -> None:
+        """`part` keeps this process from nothing any more; who waited for it has the whole stall time again."""
+        excused = [consumer for consumer in self._progress if self._is_excused(consumer)]
         self._reasons.pop(part, None)
+        for consumer in excused:
+            self._progress[consumer] = (self._progress[consumer][0], self._clock())
         metrics.process_ready.set(0 if self._reasons else 1)
 
     def report_progress(self, consumer: str, *, position: int, lagging: bool) -> None:
-        """Tell where `consumer` stands. Its clock restarts when the position moves, when it has no lag, or when it may not work."""
+        """Tell where `consumer` stands. Its clock restarts when the position moves, when it has no lag, or when it may not work.
+
+        A reason that has the name of a consumer keeps that one from its work, any other reason all.
+        """
         then = self._progress.get(consumer)
-        moved = then is None or then[0] != position
-        if moved or not lagging or self._reasons:
-            self._progress[consumer] = (position, self._clock(), lagging)
+        if then is None or then[0] != position or not lagging:
+            self._progress[consumer] = (position, self._clock())
 
     def forget(self, consumer: str) -> None:
         """`consumer` is no longer this process's."""
@@ -64,9 +70,13 @@ class Health:
         return not self._reasons
 
     def stalled(self) -> list[str]:
-        """The consumers that have lag and have not moved for too long."""
+        """The consumers that have had lag, or have told nothing, for too long although nothing keeps them from their work."""
         now = self._clock()
-        return [name for name, (_, at, _) in self._progress.items() if now - at > self._stall_seconds]
+        late = [consumer for consumer, (_, at) in self._progress.items() if now - at > self._stall_seconds]
+        return [consumer for consumer in late if not self._is_excused(consumer)]
+
+    def _is_excused(self, consumer: str) -> bool:
+        return consumer in self._reasons or any(part not in self._progress for part in self._reasons)
 
 
 def probe_app(health: Health) -> Starlette:
