@@ -209,7 +209,7 @@ async def test_a_browser_of_any_origin_may_ask_first(edge: EdgeUnderTest, path: 
 
     response = await edge.client.options(path, headers=asked)
 
-    assert response.status_code == 200
+    assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == "*"
     assert "authorization" in response.headers["access-control-allow-headers"]
 
