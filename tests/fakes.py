@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
+from aiokafka import TopicPartition
 
 from tailrace.assembler.batch import RawRecord
 from tailrace.assembler.sender import Message, SendError
@@ -183,3 +184,55 @@ async def eventually(holds: Callable[[], Awaitable[bool] | bool], *, seconds: fl
             if answer if isinstance(answer, bool) else await answer:
                 return
             await asyncio.sleep(0.02)
+
+
+class Fetched(NamedTuple):
+    """A record as aiokafka hands it out."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+class FakeConsumer:
+    """An aiokafka consumer of partition 0 of the assembled topic; its group's commit is wherever `position` is set to."""
+
+    def __init__(self, topics: dict[str, list[bytes]]) -> None:
+        self._topics = topics
+        self.tp = TopicPartition(TOPICS.assembled, 0)
+        self.first = 0
+        self.position = 0
+        self.at_most = 1_000_000
+        self.seeks: list[int] = []
+        self.commits: list[int] = []
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self._topics.get(TOPICS.assembled, []))
+
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.tp: self.first}
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.tp: self.end}
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return self.end
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.position = offset
+        self.seeks.append(offset)
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.commits.append(offsets[self.tp])
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Fetched]]:
+        values = self._topics.get(TOPICS.assembled, [])[self.position - self.first :][: min(max_records, self.at_most)]
+        if not values:
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
+        fetched = [Fetched(0, self.position + number, value) for number, value in enumerate(values)]
+        self.position += len(values)
+        return {self.tp: fetched}

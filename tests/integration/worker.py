@@ -99,12 +99,12 @@ class Sink:
     def __init__(self, pool: asyncpg.Pool, topic: RawTopic, topics: dict[str, list[bytes]]) -> None:
         self._topic = topic
         self._topics = topics
-        self._repository = SinkRepository(pool)
-        self.writer = PartitionWriter(self._repository, self._fetch_raw, lambda _: None)
+        self.repository = SinkRepository(pool)
+        self.writer = PartitionWriter(self.repository, self._fetch_raw, lambda _: None)
 
     async def apply(self, at_most: int = 1_000_000) -> int:
         """Apply a batch of at most so many records; returns how many there were to read."""
-        position = (await self._repository.read_positions([0]))[0]
+        position = (await self.repository.read_positions([0]))[0]
         values = self._topics.get(TOPICS.assembled, [])[position : position + at_most]
         if values:
             await self.writer.apply(

@@ -175,12 +175,13 @@ class SinkConsumer:
     async def _report(self) -> None:
         for feed in self._feeds.values():
             tp = feed.partition
-            with suppress(IllegalStateError):
+            # aiokafka asserts that the partition is assigned: it may be revoked by now.
+            with suppress(IllegalStateError, AssertionError, AttributeError):
                 end = self._consumer.highwater(tp)
                 lag = 0 if end is None or not feed.positioned else max(0, end - feed.position)
                 metrics.consumer_lag.labels(tp.topic, str(tp.partition)).set(lag)
                 metrics.consumer_position.labels(tp.topic, str(tp.partition)).set(feed.position)
-                self._health.report_progress(_name(feed), position=feed.position, lagging=lag > 0)
+                self._health.report_progress(_name(feed), position=feed.position, lagging=lag > len(feed.carry))
         if time.monotonic() - self._committed_at > COMMIT_SECONDS:
             self._committed_at = time.monotonic()
             await self._commit()
