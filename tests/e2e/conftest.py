@@ -39,7 +39,7 @@ def stories(
     stories = Stories(stack, reader, environments)
     yield stories
     told = ", ".join(f"{client} {seconds:.2f} s" for client, seconds in stories.visible_seconds().items())
-    tell(request, f"visible at most so long after it was accepted: {told}")
+    tell(request, f"accepted to visible: {told}")
 
 
 def tell(request: pytest.FixtureRequest, line: str) -> None:

@@ -22,7 +22,6 @@ ALL_V2_FIELDS = "core,basic,time,io,metadata,model,usage,prompt,metrics,trace_co
 VISIBLE_SECONDS = 20
 """After this long, what was accepted must be readable, also on a machine that does much else."""
 
-_poll_seconds = 0.02
 _state = re.compile(rb'"state":"(open|complete)"')
 
 
@@ -115,22 +114,18 @@ def read_all(reader: Reader, story: Story) -> Answers:
     }
 
 
-def wait_readable(reader: Reader, story: Story, *, observations: int, scores: int) -> float:
-    """Returns the moment (of time.monotonic) at which the trace had so many observations and scores. Raises AssertionError."""
-
-    def is_readable() -> bool:
-        if reader.status(story.trace_path) != 200:
-            return False
-        trace = reader.json(story.trace_path)
-        return len(trace["observations"]) == observations and len(trace["scores"]) == scores
-
-    return wait_until(is_readable, f"{observations} observations and {scores} scores of trace {story.trace_id}")
+def has_trace(reader: Reader, user_id: str, *, observations: int, scores: int) -> bool:
+    """Whether there is one trace of this user, with so many of each."""
+    traces = reader.json(f"/api/public/traces?userId={quote(user_id, safe='')}")["data"]
+    return [(len(each["observations"]), len(each["scores"])) for each in traces] == [(observations, scores)]
 
 
-def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = VISIBLE_SECONDS) -> float:
+def wait_until(
+    is_so: Callable[[], bool], what: str, *, seconds: float = VISIBLE_SECONDS, every_seconds: float = 0.02
+) -> float:
     """Returns the moment (of time.monotonic) at which `is_so` said yes. Raises AssertionError when it does not in `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(min(1.0, _poll_seconds * seconds / VISIBLE_SECONDS))
+        time.sleep(every_seconds)
     return time.monotonic()

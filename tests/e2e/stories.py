@@ -1,12 +1,13 @@
 """What each client wrote into the stack, made when a test first asks: one run, its requests, and every answer there was about it."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tests.e2e.environments import Environment, RunResult
+from tests.e2e.environments import RUN_SECONDS, Environment, RunResult
 from tests.e2e.expected import ExpectedTrace, expected_trace
-from tests.e2e.read import Answers, Reader, Story, load, read_all, wait_readable
+from tests.e2e.read import VISIBLE_SECONDS, Answers, Reader, Story, has_trace, load, read_all, wait_until
 from tests.e2e.recorder import recording
 from tests.e2e.sent import count_events
 from tests.e2e.stack import Stack
@@ -14,7 +15,7 @@ from tests.payloads import Recorded
 
 
 class Written(NamedTuple):
-    """One run of a client. `visible_seconds`: at most so long after its last request was accepted all of it could be read."""
+    """One run of a client. `visible_seconds`: so long after its last request was accepted all of it could be read, to 0.03 s."""
 
     client: str
     environment: Environment
@@ -52,23 +53,26 @@ class Stories:
         return self._written[client]
 
     def visible_seconds(self) -> dict[str, float]:
-        """At most how long after its last accepted request each run could be read, by client."""
+        """How long after its last accepted request each run could be read, by client."""
         return {client: written.visible_seconds for client, written in self._written.items()}
 
     def _write(self, client: str) -> Written:
-        marker = f"run-{client}"
         at = now_ms()
+        expected = expected_trace(client, f"run-{client}", at)
         url, *keys = self._stack.credentials.sender
-        with recording(forward_to=url) as recorder:
-            result = self._environments[client].run(marker, recorder.url, *keys, at=at)
-            expected = expected_trace(client, marker, at)
-            (trace_id,) = result.trace_ids
-            story = Story(trace_id=trace_id, session_id=expected.session_id, user_id=expected.user_id)
-            readable_at = wait_readable(
-                self._reader, story, observations=len(expected.observations), scores=len(expected.scores)
+        with recording(forward_to=url) as recorder, ThreadPoolExecutor(1) as thread:
+            running = thread.submit(self._environments[client].run, f"run-{client}", recorder.url, *keys, at=at)
+            readable_at = wait_until(
+                lambda: self._has_all(expected, running),
+                f"all that {client} wrote",
+                seconds=RUN_SECONDS + VISIBLE_SECONDS,
+                every_seconds=0.03,
             )
+            result = running.result()
             accepted_at = recorder.answered_at
             requests = [each for each in recorder.requests if each.method == "POST"]
+        (trace_id,) = result.trace_ids
+        story = Story(trace_id=trace_id, session_id=expected.session_id, user_id=expected.user_id)
         return Written(
             client=client,
             environment=self._environments[client],
@@ -80,6 +84,14 @@ class Stories:
             visible_seconds=readable_at - accepted_at,
             state_at_first=self._reader.json(story.tree_path)["state"],
             ended=datetime.now(UTC),
+        )
+
+    def _has_all(self, expected: ExpectedTrace, running: Future[RunResult]) -> bool:
+        """Whether all of it can be read. Raises what the client raised."""
+        if running.done():
+            running.result()
+        return has_trace(
+            self._reader, expected.user_id, observations=len(expected.observations), scores=len(expected.scores)
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.expected import expected_trace
 from tests.e2e.facts import expected_observations, expected_scores, names_by_id, observations_v1, scores_v1
-from tests.e2e.read import BUCKETS, Reader, load, read_all, reading, wait_readable
+from tests.e2e.read import BUCKETS, Reader, load, read_all, reading
 from tests.e2e.recorder import INGESTION_PATH, SCORES_PATH, TRACES_PATH
 from tests.e2e.stack import Credentials, Stack
 from tests.e2e.stories import Stories
@@ -40,7 +40,6 @@ def test_the_same_ids_in_two_projects_are_two_traces(
 
     result = written.environment.run(written.result.marker, *other.sender, at=at)
     assert result.trace_ids == written.result.trace_ids
-    wait_readable(other_reader, written.story, observations=len(expected.observations), scores=len(expected.scores))
     line = stack.wait_applied(other.project)
 
     assert read_all(reader, written.story) == before

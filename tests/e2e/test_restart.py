@@ -109,7 +109,7 @@ def test_after_a_trace_was_complete_a_resend_changes_nothing_and_an_update_is_pr
             (found,) = reader.json("/api/tailrace/v1/users/someone/windows?bucket=day")["data"]
             return found["cost"], found["tokens"], found["generations"]
 
-        wait_until(lambda: state() == "complete", "the trace is complete", seconds=QUIET_SECONDS + 15)
+        wait_until(lambda: state() == "complete", "the trace is complete", seconds=QUIET_SECONDS + 15, every_seconds=1)
         # 1000 x 0.00000015 + 100 x 0.0000006
         assert window() == ("0.00021", 1100, 1)
 
