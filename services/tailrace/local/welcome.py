@@ -4,7 +4,7 @@ from tailrace.local.keys import Keys
 
 _snippet = """\
 from langfuse import Langfuse
-langfuse = Langfuse(public_key="{public}", secret_key="{secret}", host="{url}")
+langfuse = Langfuse(public_key="{public}", secret_key="{secret}", base_url="{url}")
 with langfuse.start_as_current_observation(as_type="generation", name="hello", model="gpt-4o-mini") as generation:
     generation.update(input="hi", output="hello", usage_details={{"input": 12, "output": 3}})
 langfuse.flush()"""
