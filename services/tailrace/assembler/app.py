@@ -74,6 +74,11 @@ class Assembler:
             if owned is not None:
                 owned[0].observe(where, asked[partition])
 
+    def fail(self, error: BaseException) -> None:
+        """End the process with this error."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
     async def stop(self) -> None:
         """Let go of all partitions."""
         await self._acknowledge()
@@ -94,8 +99,8 @@ class Assembler:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """An owner never ends by itself: an unexpected error of one ends the process, loudly."""
-        if not task.cancelled() and not self.failed.done():
-            self.failed.set_exception(task.exception() or RuntimeError(f"{task.get_name()} ended"))
+        if not task.cancelled():
+            self.fail(task.exception() or RuntimeError(f"{task.get_name()} ended"))
 
 
 def connect(app: Any, topic: str, assembler: Assembler) -> None:
@@ -106,7 +111,13 @@ def connect(app: Any, topic: str, assembler: Assembler) -> None:
         async for event in stream.noack().events():
             message = event.message
             headers: dict[str, bytes] = {name: value or b"" for name, value in message.headers or ()}
-            assembler.offer(message.partition, RawRecord(message.offset, headers, message.value or b""))
+            record = RawRecord(message.offset, headers, message.value or b"")
+            try:
+                assembler.offer(message.partition, record)
+            except Exception as error:
+                # Faust would start the agent again behind this record: the process must end instead.
+                assembler.fail(error)
+                raise
 
     app.agent(raw, name="assemble")(assemble)
 

@@ -6,12 +6,12 @@ A part is committed only once Postgres has applied its origin: until then it may
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, Protocol
 
 from tailrace.meter.repository import Repository
 from tailrace.meter.windows import LiveWindows, Version, key_of
 from tailrace.runtime import metrics
-from tailrace.runtime.faust_app import FaustTopic
 from tailrace.runtime.kafka import KAFKA_ERRORS
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
@@ -21,8 +21,20 @@ from tailrace.wire.records import BadRecordError, CostPart, CostPartsRecord, dec
 log = get_logger(__name__)
 
 POLL_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 1.0
 MAX_UNCOMMITTED: Final = 20_000
 MAX_WINDOWS: Final = 200_000
+
+
+class CostTopic(Protocol):
+    """The cost topic as the meter sees it. May raise KAFKA_ERRORS."""
+
+    name: str
+
+    async def commit(self, partition: int, offset: int) -> None: ...
+    def end(self, partition: int) -> int | None:
+        """The offset after the last as far as known without asking."""
+        ...
 
 
 class Taken(NamedTuple):
@@ -36,19 +48,39 @@ class Taken(NamedTuple):
 class Meter:
     """Merges cost parts and commits them once they are applied."""
 
-    def __init__(self, repository: Repository, topic: FaustTopic, health: Health, *, max_series: int) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        topic: CostTopic,
+        health: Health,
+        *,
+        max_series: int,
+        max_windows: int = MAX_WINDOWS,
+    ) -> None:
         self._repository = repository
         self._topic = topic
         self._health = health
         self._cap = metrics.LabelCap(max_series)
-        self._windows = LiveWindows(MAX_WINDOWS)
+        self.windows = LiveWindows(max_windows)
         self._taken: dict[int, deque[Taken]] = {}
+        self._next: dict[int, int] = {}
+        self._applied: dict[int, Version] = {}
         self._room = asyncio.Event()
-        metrics.meter_windows.set_function(lambda: len(self._windows))
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        metrics.meter_windows.set_function(lambda: len(self.windows))
 
     def assign(self, partitions: Sequence[int]) -> None:
-        """Hold these partitions of the cost topic and no others."""
-        self._taken = {partition: self._taken.get(partition, deque()) for partition in partitions}
+        """Hold these partitions of the cost topic and no others.
+
+        Everything starts again from what is committed, as after a crash: meanwhile another meter may have had the partitions, and
+        whatever is not committed comes again.
+        """
+        for partition in self._taken.keys() - set(partitions):
+            self._forget(partition)
+        self._taken = {partition: deque() for partition in partitions}
+        self._next.clear()
+        self.windows.clear()
+        self._room.set()
         metrics.consumer_owned.set(len(self._taken))
         log.info("meter.assigned", partitions=sorted(partitions))
 
@@ -63,18 +95,21 @@ class Meter:
             log.exception("meter.record.unreadable", partition=partition, offset=offset)
             self._note(partition, Taken(offset, None, Version(0, 0)))
             return
+        # Nothing may be awaited between the load and the count: a trim or a new assignment would come between.
         version = Version(record.epoch, record.origin)
         await self._load(record.parts)
         for part in record.parts:
             self._count(part, record.partition, version)
+        self.windows.trim(self._is_stored)
         self._note(partition, Taken(offset, record.partition, version))
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Commit what Postgres has applied, until `stop`."""
         while not stop.is_set():
             try:
+                self._applied = await self._repository.read_applied()
                 self._health.clear("postgres")
-                await self._commit(await self._repository.read_applied())
+                await self._commit(self._applied)
             except OUTAGE_ERRORS as error:
                 self._health.block("postgres", f"{type(error).__name__}: {error}")
             except KAFKA_ERRORS as error:
@@ -86,31 +121,30 @@ class Meter:
             last: int | None = None
             while taken and _is_settled(taken[0], applied):
                 last = taken.popleft().offset
-            if last is not None:
+            if last is not None and partition in self._taken:
                 await self._topic.commit(partition, last + 1)
             self._report(partition, taken)
         self._room.set()
 
     async def _wait_for_room(self) -> None:
-        while sum(map(len, self._taken.values())) >= MAX_UNCOMMITTED:
+        while self._is_full():
             self._room.clear()
             await self._room.wait()
 
     async def _load(self, parts: Sequence[CostPart]) -> None:
-        missing = self._windows.missing(key_of(part) for part in parts)
-        while missing:
+        keys = [key_of(part) for part in parts]
+        while missing := self.windows.missing(keys):
             try:
                 stored = await self._repository.load_parts(missing)
             except OUTAGE_ERRORS as error:
                 self._health.block("postgres", f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1)
+                await asyncio.sleep(AWAY_SECONDS)
                 continue
             for key, found in stored.items():
-                self._windows.load(key, found)
-            return
+                self.windows.load(key, found)
 
     def _count(self, part: CostPart, raw_partition: int, version: Version) -> None:
-        growth = self._windows.merge(raw_partition, version, part)
+        growth = self.windows.merge(raw_partition, version, part)
         if part.bucket != "minute" or part.model is None:
             return
         overflowed = self._cap.overflowed
@@ -123,16 +157,39 @@ class Meter:
         metrics.meter_tokens.labels(*labels).inc(max(0, growth.tokens))
 
     def _note(self, partition: int, taken: Taken) -> None:
-        if partition in self._taken:
-            self._taken[partition].append(taken)
+        """What is read again after a rewind takes the place of what was noted before it."""
+        if partition not in self._taken:
+            return
+        noted = self._taken[partition]
+        while noted and noted[-1].offset >= taken.offset:
+            noted.pop()
+        noted.append(taken)
+        self._next[partition] = taken.offset + 1
+
+    def _is_full(self) -> bool:
+        return sum(map(len, self._taken.values())) >= MAX_UNCOMMITTED
+
+    def _is_stored(self, raw_partition: int, version: Version) -> bool:
+        where = self._applied.get(raw_partition)
+        return where is not None and where.origin >= version.origin
 
     def _report(self, partition: int, taken: deque[Taken]) -> None:
-        end = self._topic.end(partition)
-        label = (self._topic.name, str(partition))
-        if end is not None and taken:
-            metrics.consumer_lag.labels(*label).set(max(0, end - taken[0].offset))
-        else:
-            metrics.consumer_lag.labels(*label).set(0)
+        """Records that wait for Postgres are lag, but only those that could be taken and are not tell of a stall."""
+        end, following = self._topic.end(partition), self._next.get(partition)
+        lag = 0 if end is None or following is None else max(0, end - following)
+        metrics.consumer_lag.labels(self._topic.name, str(partition)).set(lag + len(taken))
+        self._health.report_progress(
+            _consumer_name(partition), position=following or 0, lagging=lag > 0 and not self._is_full()
+        )
+
+    def _forget(self, partition: int) -> None:
+        self._health.forget(_consumer_name(partition))
+        with suppress(KeyError):
+            metrics.consumer_lag.remove(self._topic.name, str(partition))
+
+
+def _consumer_name(partition: int) -> str:
+    return f"cost/{partition}"
 
 
 def _is_settled(taken: Taken, applied: dict[int, Version]) -> bool:
@@ -149,7 +206,13 @@ def connect(app: Any, topic: str, meter: Meter) -> None:
 
     async def count(stream: Any) -> None:
         async for event in stream.noack().events():
-            await meter.take(event.message.partition, event.message.offset, event.message.value)
+            try:
+                await meter.take(event.message.partition, event.message.offset, event.message.value or b"")
+            except Exception as error:
+                # Faust would start the agent again behind this record: the process must end instead.
+                if not meter.failed.done():
+                    meter.failed.set_exception(error)
+                raise
 
     app.agent(source, name="count")(count)
 

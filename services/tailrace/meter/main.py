@@ -40,6 +40,6 @@ async def measure(settings: Settings, health: Health, stop: asyncio.Event) -> No
         async with running(app) as crashed:
             health.started()
             following = asyncio.create_task(meter.follow(stop))
-            done, _ = await asyncio.wait([following, crashed], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([following, meter.failed, crashed], return_when=asyncio.FIRST_COMPLETED)
             for end in done:
                 end.result()

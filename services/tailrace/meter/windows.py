@@ -3,7 +3,7 @@
 Of each raw partition's part only the newest by (epoch, origin) counts, so any order and any repetition gives the same sums.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -47,7 +47,7 @@ class _Window:
 
 
 class LiveWindows:
-    """The windows that were active lately; at most `limit`, the least recently changed go first."""
+    """The windows that were active lately; `trim` keeps about `limit` of them, the least recently changed go first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -75,7 +75,6 @@ class LiveWindows:
         if known is not None and known[0] >= version:
             return NO_GROWTH
         window.parts[partition] = (version, part)
-        self._bound()
         if known is None:
             return Growth(part.cost, part.total_tokens)
         before = known[1]
@@ -89,9 +88,23 @@ class LiveWindows:
             total = MONEY.add(total, part.cost)
         return total
 
-    def _bound(self) -> None:
-        while len(self._windows) > self._limit:
-            del self._windows[next(iter(self._windows))]
+    def trim(self, is_stored: Callable[[int, Version], bool]) -> None:
+        """Let go of windows beyond the limit. One with a part that is not stored yet stays: it could not be loaded as it is."""
+        surplus = len(self._windows) - self._limit
+        if surplus <= 0:
+            return
+        gone: list[WindowKey] = []
+        for key, window in self._windows.items():
+            if all(is_stored(partition, version) for partition, (version, _) in window.parts.items()):
+                gone.append(key)
+            if len(gone) == surplus:
+                break
+        for key in gone:
+            del self._windows[key]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._windows.clear()
 
 
 def key_of(part: CostPart) -> WindowKey:
