@@ -178,6 +178,10 @@ class World:
         """A new raw log, a new assembled topic and empty tables; epochs go on."""
         self.topic = RawTopic()
         self.topics = {}
+        await self.clear_rows()
+
+    async def clear_rows(self) -> None:
+        """Set the database back to its beginning, but for its epochs."""
         await self.pool.execute(
             """truncate traces, trace_bodies, observations, observation_bodies, scores, sessions, users, cost_parts,
                event_counts, dead_letters;
