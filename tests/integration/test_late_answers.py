@@ -142,7 +142,7 @@ async def test_state_loaded_from_another_world_makes_the_owner_start_over(
     moved = generation("t", "g0", "2026-03-01T09:00:00Z", userId="late")
     async with worker.running(), world.sink().running():
         world.topic.append([generation("t", "g0")])
-        await world.all_applied()
+        await eventually(lambda: worker.log.commits == [1])
         world.topic.append([moved | {"id": "e-moved"}, generation("u", "g1", "2026-03-01T11:00:00Z")])
         world.topic.append([generation("t", "g2")])
         await world.all_applied()
