@@ -6,11 +6,11 @@ be the one that Postgres knows; a failed send, a gap or a foreign epoch ends thi
 
 import asyncio
 import time
-from collections import deque
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from tailrace.assembler.batch import BatchFolder, Doom, FoldFailedError, RawRecord, Superseded, blaming
+from tailrace.assembler.intake import GAP_SECONDS, Intake, RawLog
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
@@ -26,35 +26,9 @@ from tailrace.wire.topics import Topics
 
 log = get_logger(__name__)
 
-BATCH_RECORDS: Final = 100
-BATCH_BYTES: Final = 4 * 1024 * 1024
 ENVELOPE_BYTES: Final = 1024
-GAP_SECONDS: Final = 0.3
-"""How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
-
-SILENCE_SECONDS: Final = 2.0
-"""How long nothing may come although the log has more."""
-
 FENCED_PAUSE_SECONDS: Final = 3.0
 """After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
-
-
-class RawLog(Protocol):
-    """The raw topic as its owner sees it. May raise KAFKA_ERRORS."""
-
-    async def seek(self, partition: int, offset: int) -> None: ...
-    async def bounds(self, partition: int) -> tuple[int, int]:
-        """The first offset that is still there, and the one after the last."""
-        ...
-
-    async def commit(self, partition: int, offset: int) -> None: ...
-    def end(self, partition: int) -> int | None:
-        """The offset after the last as far as known without asking."""
-        ...
-
-    def is_assigned(self, partition: int) -> bool: ...
-    def pause(self, partition: int) -> None: ...
-    def resume(self, partition: int) -> None: ...
 
 
 class Tools(NamedTuple):
@@ -87,33 +61,18 @@ class Mark(NamedTuple):
     applied: int
 
 
-class Pending(NamedTuple):
-    """A raw record that is folded and sent, and not applied yet."""
-
-    origin: int
-    bytes: int
-    received_at: float
-
-
 class PartitionOwner:
     """One partition, from its assignment to its revocation, over any number of epochs."""
 
     def __init__(self, partition: int, tools: Tools) -> None:
         self.partition = partition
         self._tools = tools
-        self._queue: deque[RawRecord] = deque()
-        self._queued_bytes = 0
-        self._pending: deque[Pending] = deque()
-        self._pending_bytes = 0
-        self._expected: int | None = None
-        self._moved_at = 0.0
-        self._gap_seen = False
+        self._intake = Intake(partition, tools.log, max_bytes=tools.limits.max_unapplied_bytes)
         self._folder: BatchFolder | None = None
         self._fingerprint_due: str | None = None
         self._superseded: Superseded | None = None
         self._failed_once: set[int] = set()
         self._doomed: dict[int, Doom] = {}
-        self._paused = False
         self._committed = -1
         self._wake = asyncio.Event()
 
@@ -122,18 +81,9 @@ class PartitionOwner:
         return f"raw/{self.partition}"
 
     def offer(self, record: RawRecord) -> None:
-        """Take a record from the log. What is not the next expected one is dropped: a seek brings it back or it is known already."""
-        if self._expected is None or record.offset < self._expected:
-            return
-        if record.offset > self._expected:
-            self._gap_seen = True
-            return
-        self._expected += 1
-        self._moved_at = time.monotonic()
-        self._queue.append(record)
-        self._queued_bytes += record.bytes
-        self._pause_if_full()
-        self._wake.set()
+        """Take a record from the log."""
+        if self._intake.offer(record):
+            self._wake.set()
 
     def mark(self) -> Mark | None:
         """To be taken before asking Postgres, and given to `observe` with the answer."""
@@ -149,10 +99,8 @@ class PartitionOwner:
         except Superseded as superseded:
             self._supersede(superseded)
             return
-        while self._pending and self._pending[0].origin <= folder.applied_seen:
-            self._pending_bytes -= self._pending.popleft().bytes
-        self._report(folder.applied_seen)
-        self._resume_if_drained()
+        self._intake.settle(folder.applied_seen)
+        self._report(folder)
         self._wake.set()
 
     async def acknowledge(self) -> None:
@@ -273,9 +221,7 @@ class PartitionOwner:
             )
         verify = epoch.fingerprint is not None and first <= applied
         self._fingerprint_due = epoch.fingerprint.hex() if verify and epoch.fingerprint is not None else None
-        self._expected = applied if verify else applied + 1
-        self._moved_at = time.monotonic()
-        await self._tools.log.seek(self.partition, self._expected)
+        await self._intake.start(applied if verify else applied + 1)
 
     async def _halt(self, epoch: Epoch, reason: str) -> None:
         log.error("assembler.partition.halted", partition=self.partition, reason=reason)
@@ -288,13 +234,13 @@ class PartitionOwner:
             self._wake.clear()
             if self._superseded is not None:
                 raise self._superseded
-            await self._find_way_back()
+            await self._intake.find_way_back()
             if self._folder is not None:
                 self._folder.release()
-            if self._queue and self._has_room():
+            if self._intake.is_ready:
                 await self._check_fingerprint()
-                if self._queue:
-                    return self._take()
+                if self._intake.is_ready:
+                    return self._intake.take_batch()
                 continue
             # Not wait_for: on Python 3.11 it swallows a cancellation that meets the event.
             with suppress(TimeoutError):
@@ -304,25 +250,12 @@ class PartitionOwner:
     async def _check_fingerprint(self) -> None:
         if self._fingerprint_due is None or self._folder is None:
             return
-        record = self._queue.popleft()
-        self._queued_bytes -= record.bytes
+        record = self._intake.take_first()
         if record.fingerprint() != self._fingerprint_due:
             await self._halt(
                 self._folder.epoch, f"the log has another record at {record.offset} than the one that is applied"
             )
         self._fingerprint_due = None
-
-    def _take(self) -> list[RawRecord]:
-        """As many as fit into a batch and into what may be unapplied; always one."""
-        batch: list[RawRecord] = []
-        size = 0
-        most = min(BATCH_BYTES, self._tools.limits.max_unapplied_bytes - self._pending_bytes)
-        while self._queue and len(batch) < BATCH_RECORDS and (size < most or not batch):
-            record = self._queue.popleft()
-            size += record.bytes
-            batch.append(record)
-        self._queued_bytes -= size
-        return batch
 
     async def _process(self, folder: BatchFolder, batch: list[RawRecord]) -> None:
         started = time.monotonic()
@@ -333,7 +266,7 @@ class PartitionOwner:
         await self._tools.sender.send(side)
         if self._superseded is not None:
             raise self._superseded
-        self._note_pending(batch)
+        self._note_folded(batch)
         await self._tools.sender.send(main)
 
     def _encode(
@@ -356,54 +289,11 @@ class PartitionOwner:
             main += then
         return side, main
 
-    def _note_pending(self, batch: list[RawRecord]) -> None:
+    def _note_folded(self, batch: list[RawRecord]) -> None:
         label = str(self.partition)
-        now = time.time()
-        for record in batch:
-            received = record.headers.get("received", b"")
-            self._pending.append(
-                Pending(record.offset, record.bytes, int(received) / 1e6 if received.isdigit() else now)
-            )
-            self._pending_bytes += record.bytes
-            metrics.assembler_records.labels(label).inc()
-            metrics.assembler_record_bytes.labels(label).inc(record.bytes)
-
-    def _has_room(self) -> bool:
-        return not self._pending or self._pending_bytes < self._tools.limits.max_unapplied_bytes
-
-    def _pause_if_full(self) -> None:
-        """A record that comes although the partition is paused pauses it again: a rebalance has let it go on."""
-        if self._queued_bytes + self._pending_bytes > self._tools.limits.max_unapplied_bytes:
-            self._paused = True
-            self._tools.log.pause(self.partition)
-
-    def _resume_if_drained(self) -> None:
-        if self._paused and self._queued_bytes + self._pending_bytes <= self._tools.limits.max_unapplied_bytes // 2:
-            self._paused = False
-            self._tools.log.resume(self.partition)
-
-    async def _find_way_back(self) -> None:
-        """Go back for a record that was lost on the way here: a later one came, or none comes although the log has more.
-
-        Another seek than the owner's, a late one to the group's commit, is found out by this too.
-        """
-        expected = self._expected
-        if expected is None or self._paused or not self._is_astray(expected):
-            return
-        first, end = await self._tools.log.bounds(self.partition)
-        if not first <= expected <= end:
-            raise Superseded("log_changed")
-        log.info("assembler.log.reseek", partition=self.partition, offset=expected)
-        self._gap_seen = False
-        self._moved_at = time.monotonic()
-        await self._tools.log.seek(self.partition, expected)
-
-    def _is_astray(self, expected: int) -> bool:
-        silence = time.monotonic() - self._moved_at
-        if self._gap_seen:
-            return silence >= GAP_SECONDS
-        end = self._tools.log.end(self.partition)
-        return end is not None and end != expected and silence >= SILENCE_SECONDS
+        self._intake.note_folded(batch)
+        metrics.assembler_records.labels(label).inc(len(batch))
+        metrics.assembler_record_bytes.labels(label).inc(sum(record.bytes for record in batch))
 
     def _supersede(self, superseded: Superseded) -> None:
         self._superseded = superseded
@@ -412,32 +302,23 @@ class PartitionOwner:
     def _end_epoch(self) -> None:
         """Throw away everything that belongs to the epoch."""
         self._folder = None
-        self._expected = None
         self._fingerprint_due = None
         self._superseded = None
-        self._gap_seen = False
         self._committed = -1
-        self._queue.clear()
-        self._pending.clear()
-        self._queued_bytes = self._pending_bytes = 0
-        self._resume_if_drained()
+        self._intake.clear()
 
-    def _report(self, applied: int) -> None:
+    def _report(self, folder: BatchFolder) -> None:
         label = (self._tools.topics.raw, str(self.partition))
+        intake, applied = self._intake, folder.applied_seen
         end = self._tools.log.end(self.partition)
-        lag = 0 if end is None else max(0, end - applied - 1)
-        oldest = self._pending[0].received_at if self._pending else None
-        metrics.consumer_lag.labels(*label).set(lag)
-        metrics.consumer_lag_seconds.labels(*label).set(max(0.0, time.time() - oldest) if oldest is not None else 0)
+        oldest = intake.oldest_received_at
+        metrics.consumer_lag.labels(*label).set(0 if end is None else max(0, end - applied - 1))
+        metrics.consumer_lag_seconds.labels(*label).set(0 if oldest is None else max(0.0, time.time() - oldest))
         metrics.consumer_position.labels(*label).set(applied + 1)
-        metrics.assembler_unapplied.labels(str(self.partition)).set(self._pending_bytes)
-        if self._folder is not None:
-            metrics.assembler_state.labels(str(self.partition)).set(self._folder.state.bytes)
-        expected = self._expected or 0
-        has_more = bool(self._queue) or (end is not None and end > expected)
-        self._tools.health.report_progress(
-            self.name, position=expected - len(self._queue), lagging=has_more and self._has_room()
-        )
+        metrics.assembler_unapplied.labels(str(self.partition)).set(intake.pending_bytes)
+        metrics.assembler_state.labels(str(self.partition)).set(folder.state.bytes)
+        lagging = intake.has_more() and intake.has_room
+        self._tools.health.report_progress(self.name, position=intake.position, lagging=lagging)
 
     def _forget_metrics(self) -> None:
         label = (self._tools.topics.raw, str(self.partition))
