@@ -122,6 +122,16 @@ def test_only_the_chosen_letters_are_replayed(tailrace: Tailrace, bury: Any, rea
     assert len(read_raw(1)) == 1
 
 
+def test_a_letter_that_comes_while_letters_are_replayed_waits_for_the_next_time(
+    tailrace: Tailrace, bury: Any, read_raw: ReadRaw
+) -> None:
+    bury()
+    bury(origin=1, created_at=datetime.now(UTC) + timedelta(hours=1))
+
+    assert tailrace("dead-letters", "replay", "--all").out == "replayed 1 dead letters in 1 records\n"
+    assert len(read_raw(1)) == 1
+
+
 def test_a_record_that_died_whole_is_replayed_once_for_all_its_events(
     tailrace: Tailrace, bury: Any, publish_raw: PublishRaw, read_raw: ReadRaw
 ) -> None:

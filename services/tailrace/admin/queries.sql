@@ -145,29 +145,30 @@ select project_id, partition, origin, sequence, reason, detail, entity, content_
 from dead_letters where project_id = $1 and partition = $2 and origin = $3 and sequence = $4
 
 -- name: count_replayable
--- $3, $4, $5: partition, origin and sequence of one letter, null for any. $6: also those that were replayed.
+-- $3, $4, $5: partition, origin and sequence of one letter, null for any. $6: also those that were replayed. $7: none that is newer: an
+-- event that dies again while it is replayed must not be taken once more, for ever.
 select count(*) from dead_letters
 where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
   and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
-  and ($6::boolean or replayed_at is null)
+  and ($6::boolean or replayed_at is null) and created_at <= $7
 
 -- name: next_replayable
--- The next raw record, after the one of $7, $8, $9, that has such letters.
+-- The next raw record, after the one of $8, $9, $10, that has such letters.
 select project_id, partition, origin from dead_letters
 where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
   and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
-  and ($6::boolean or replayed_at is null)
-  and (project_id, partition, origin) > ($7, $8::int, $9::bigint)
+  and ($6::boolean or replayed_at is null) and created_at <= $7
+  and (project_id, partition, origin) > ($8, $9::int, $10::bigint)
 order by project_id, partition, origin
 limit 1
 
 -- name: read_replayable
--- Such letters of the raw record $7, $8, $9.
+-- Such letters of the raw record $8, $9, $10.
 select project_id, partition, origin, sequence, reason, content_kind, payload, received_at from dead_letters
 where ($1::text is null or project_id = $1) and ($2::text is null or reason = $2)
   and ($3::int is null or partition = $3) and ($4::bigint is null or origin = $4) and ($5::int is null or sequence = $5)
-  and ($6::boolean or replayed_at is null)
-  and project_id = $7 and partition = $8 and origin = $9
+  and ($6::boolean or replayed_at is null) and created_at <= $7
+  and project_id = $8 and partition = $9 and origin = $10
 order by sequence
 
 -- name: note_replayed

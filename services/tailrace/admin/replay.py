@@ -87,7 +87,7 @@ class _Replay:
         self._left_names: dict[str, str] = {}
 
     async def run(self, selection: Selection) -> ReplayOutcome:
-        wanted = _parameters(selection)
+        wanted = (*_parameters(selection), await self._connection.fetchval("select now()"))
         total = await self._connection.fetchval(QUERIES["count_replayable"], *wanted)
         progress = ProgressLine("replayed {done} of {total} dead letters", total)
         after: tuple[str, int, int] = ("", -1, -1)
