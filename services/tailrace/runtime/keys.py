@@ -125,7 +125,7 @@ class KeyCache:
         return key.principal
 
     async def _limited(self, public_key: str) -> Principal:
-        key = await self._find(public_key) if public_key else None
+        key = await self._find(public_key) if public_key.isascii() and public_key.isprintable() and public_key else None
         if key is None:
             raise AuthError(401, _bad_key)
         return key.principal._replace(access="scores")
