@@ -182,6 +182,7 @@ def test_anthropic_usage_stays_as_it_came() -> None:
         "٣",
         float("nan"),
         float("inf"),
+        10**12 + 1,
         2**63,
         "9" * 30,
         [],

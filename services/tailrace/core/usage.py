@@ -1,6 +1,6 @@
 """Usage and cost as senders write them: attributes and bodies flow in, `{usage key: units}` and `{cost key: USD}` flow out.
 
-Whole numbers of units stay exact up to 2^63 - 1; money is Decimal, read from its text. What is no such number (negative, fractional,
+Whole numbers of units stay exact up to 10^12; money is Decimal, read from its text. What is no such number (negative, fractional,
 NaN, boolean, too large, not a number at all) is left out and never an error: a span with junk in its usage is still a span. A JSON
 number without a fraction, as 12.0, counts as whole. `total` is the given one, else the sum of the other keys.
 """
@@ -15,7 +15,9 @@ from tailrace.core.money import add_money
 
 UsageUnit = Literal["CHARACTERS", "TOKENS", "SECONDS", "MILLISECONDS", "IMAGES", "REQUESTS"]
 
-MAX_UNITS: Final = 2**63 - 1
+MAX_UNITS: Final = 10**12
+"""More of a unit than any call uses, and so few that the sums of millions of calls fit into 64 bits."""
+
 MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30
 """A cost below 10^18 USD with at most 30 decimal places is kept to the digit; beyond them it is rounded half to even."""
@@ -171,14 +173,14 @@ def cost_sums(cost_details: Mapping[str, Decimal]) -> CostSums:
 
 
 def read_units(value: object) -> int | None:
-    """A whole number of units from 0 to 2^63 - 1, or None."""
+    """A whole number of units from 0 to 10^12, or None."""
     if isinstance(value, str):
         text = value.strip()
         value = int(text) if _WHOLE_NUMBER.fullmatch(text) else None
     elif isinstance(value, float):
         value = int(value) if value.is_integer() else None
     elif isinstance(value, Decimal):
-        value = int(value) if value.is_finite() and value < MAX_UNITS and value == value.to_integral_value() else None
+        value = int(value) if value.is_finite() and value <= MAX_UNITS and value == value.to_integral_value() else None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UNITS:
         return value
     return None

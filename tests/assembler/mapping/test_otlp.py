@@ -233,7 +233,7 @@ def test_the_trace_of_a_root_has_metadata_of_resource_observation_and_trace() ->
 
 def test_a_text_too_long_for_an_index_is_cut_with_a_warning() -> None:
     fields = observation_of(None, name="ż" * 600)
-    assert fields["name"] == "ż" * 500
+    assert fields["name"].startswith("ż" * 491 + "~")
     assert fields["warnings"] == ["name was longer than 1000 bytes and was cut"]
     assert trace_of(span({"user.id": "u" * 1001}))["warnings"] == ["user_id was longer than 1000 bytes and was cut"]
 

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.assembler.mapping.values import (
     MAX_TIME_US,
@@ -88,8 +90,18 @@ def test_tags_of_anything_else_are_none() -> None:
 
 def test_a_key_is_cut_between_characters() -> None:
     assert cut_key("a" * 1000) == "a" * 1000
-    assert cut_key("a" * 1001) == "a" * 1000
-    assert cut_key("東" * 400) == "東" * 333
+    assert cut_key("a" * 1001).startswith("a" * 983 + "~")
+    assert cut_key("東" * 400).startswith("東" * 327 + "~")
+
+
+@given(st.text(max_size=60), st.integers(1, 60), st.text(alphabet="a東", max_size=2))
+def test_keys_that_differ_stay_different_within_their_bound(word: str, times: int, more: str) -> None:
+    text = word * times
+    kept = cut_key(text)
+
+    assert len(kept.encode()) <= 1000
+    assert cut_key(kept) == kept
+    assert (cut_key(text + more) == kept) == (more == "")
 
 
 def test_an_id_is_counted_in_bytes() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final, cast
 
 import msgspec
@@ -30,6 +31,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MAX_ENVIRONMENT_CHARACTERS: Final = 40
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9_-]+")
 _OWN_PREFIX: Final = re.compile(r"(?:langfuse[-_]?)+")
+_DIGEST_BYTES: Final = 8
 _INT64: Final = 2**63
 _CONTAINER_STARTS: Final = '{["'
 _NUMBER_STARTS: Final = "-0123456789"
@@ -115,10 +117,14 @@ def first_text(attributes: Mapping[str, Any], keys: Iterable[str]) -> str | None
 
 
 def cut_key(text: str) -> str:
-    """`text`, cut to MAX_KEY_BYTES."""
+    """`text`, cut to MAX_KEY_BYTES: a digest of the whole at its end keeps different texts different."""
     if len(text) * 4 <= MAX_KEY_BYTES:
         return text
-    return text.encode()[:MAX_KEY_BYTES].decode(errors="ignore")
+    encoded = text.encode()
+    if len(encoded) <= MAX_KEY_BYTES:
+        return text
+    mark = f"~{blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()}"
+    return encoded[: MAX_KEY_BYTES - len(mark)].decode(errors="ignore") + mark
 
 
 def put_key(fields: dict[str, Any], field: str, text: str | None) -> None:
@@ -127,7 +133,7 @@ def put_key(fields: dict[str, Any], field: str, text: str | None) -> None:
         return
     kept = cut_key(text)
     fields[field] = kept
-    if len(kept) != len(text):
+    if kept != text:
         warn(fields, f"{field} was longer than {MAX_KEY_BYTES} bytes and was cut")
 
 
