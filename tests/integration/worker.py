@@ -142,6 +142,7 @@ class World:
         self.pool = pool
         self.topic = RawTopic()
         self.topics: dict[str, list[bytes]] = {}
+        self._workers: list[Worker] = []
 
     def worker(
         self,
@@ -150,7 +151,9 @@ class World:
         repository: Repository | None = None,
         prices: PriceTable = PRICES,
     ) -> Worker:
-        return Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository, prices=prices)
+        worker = Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository, prices=prices)
+        self._workers.append(worker)
+        return worker
 
     def sink(self) -> Sink:
         return Sink(self.pool, self.topic, self.topics)
@@ -189,9 +192,12 @@ class World:
         )
 
     async def all_applied(self, *, seconds: float = 15) -> None:
-        """Wait until everything on the raw log is applied."""
+        """Wait until everything on the raw log is applied. Raises what has ended a worker."""
 
         async def is_applied() -> bool:
+            for worker in self._workers:
+                if worker.assembler.failed.done():
+                    worker.assembler.failed.result()
             return bool((await self.progress())["applied_origin"] == self.topic.end - 1)
 
         await eventually(is_applied, seconds=seconds)

@@ -20,6 +20,11 @@ LEVELS: Final[frozenset[str]] = frozenset(get_args(Level))
 SCORE_DATA_TYPES: Final[frozenset[str]] = frozenset(get_args(ScoreDataType))
 BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 
+MIN_TIME_US: Final = -62_135_510_400_000_000
+MAX_TIME_US: Final = 253_402_214_399_999_999
+"""The times that can be stored, in microseconds since 1970: the years 1 to 9999 without their first and last day, which drivers
+of databases take for infinity."""
+
 DiscardReason = Literal[
     "invalid_payload",
     "invalid_event",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from tailrace.core.model import ScoreDataType, ScoreSource
+from tailrace.core.model import MAX_TIME_US, MIN_TIME_US, ScoreDataType, ScoreSource
 from tailrace.wire.lenient_json import json_text, load_json
 
 MAX_ID_CHARACTERS: Final = 800
@@ -168,8 +168,8 @@ def issue_of(error: msgspec.ValidationError | InvalidBodyError) -> Issue:
 _TEXTS: Final = frozenset(("input", "output", "model_parameters"))
 _OBJECTS: Final = ("model_parameters", "usage", "usage_details", "cost_details")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC) - _EPOCH
-_LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH
+_EARLIEST: Final = timedelta(microseconds=MIN_TIME_US)
+_LATEST: Final = timedelta(microseconds=MAX_TIME_US)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _AT = re.compile(r" - at `\$([^`]*)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")

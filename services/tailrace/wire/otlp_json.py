@@ -11,12 +11,10 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw
 
+from tailrace.core.model import MAX_TIME_US
 from tailrace.wire.lenient_json import MAX_DEPTH, NotJsonError, dump_json, is_clean, is_deep, load_json, repair_json
 from tailrace.wire.otlp_shapes import MAX_ID_CHARACTERS, OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
 from tailrace.wire.otlp_split import REJECTED, ResourceGroup, ScopeGroup, split_groups
-
-MAX_TIME_US: Final = 253_402_300_799_999_999
-"""The last microsecond of the year 9999."""
 
 VALUE_LEVEL: Final = 10
 """The nesting level of a span attribute's value; one that is too deep becomes a text there."""

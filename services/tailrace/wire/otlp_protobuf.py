@@ -18,12 +18,10 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from tailrace.core.model import MAX_TIME_US
 from tailrace.wire.lenient_json import dump_json
 from tailrace.wire.otlp_shapes import MAX_ID_CHARACTERS, OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
 from tailrace.wire.otlp_split import REJECTED, ResourceGroup, ScopeGroup, split_groups
-
-MAX_TIME_US: Final = 253_402_300_799_999_999
-"""The last microsecond of the year 9999."""
 
 
 def decode_spans(body: bytes) -> Iterator[SpanData]:

@@ -3,13 +3,11 @@
 import hashlib
 from typing import Final, Literal, NamedTuple, cast, get_args
 
-from tailrace.core.model import ProjectId
+from tailrace.core.model import MAX_TIME_US, ProjectId
 
 RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
 SCHEMA_VERSION: Final = 1
-MAX_TIME_US: Final = 253_402_300_799_999_999
-"""The last microsecond of the year 9999, since 1970."""
 
 
 class Topics(NamedTuple):

@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.assembler.mapping.values import (
-    MAX_TIME_US,
-    MIN_TIME_US,
     cut_key,
     dump_json,
     is_usable_id,
@@ -20,6 +18,7 @@ from tailrace.assembler.mapping.values import (
     text_of,
     time_of,
 )
+from tailrace.core.model import MAX_TIME_US, MIN_TIME_US
 
 
 @pytest.mark.parametrize(
@@ -68,8 +67,10 @@ def test_a_level_is_known_by_the_words_of_many_libraries(word: Any, expected: st
     [
         ("1970-01-01T00:00:00.000001Z", 1),
         ("1970-01-01T02:00:00+02:00", 0),
-        ("0001-01-01T00:00:00Z", MIN_TIME_US),
-        ("9999-12-31T23:59:59.999999Z", MAX_TIME_US),
+        ("0001-01-02T00:00:00Z", MIN_TIME_US),
+        ("9999-12-30T23:59:59.999999Z", MAX_TIME_US),
+        ("0001-01-01T23:59:59.999999Z", None),
+        ("9999-12-31T00:00:00Z", None),
         ("0001-01-01T00:00:00+01:00", None),
         ("9999-12-31T23:59:59-01:00", None),
         ("1970-01-01T00:00:00", None),

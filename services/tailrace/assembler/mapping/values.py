@@ -9,14 +9,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from tailrace.core.model import LEVELS
+from tailrace.core.model import LEVELS, MAX_TIME_US, MIN_TIME_US
 from tailrace.wire.lenient_json import NotJsonError, load_json
-
-MIN_TIME_US: Final = -62_135_596_800_000_000
-"""The first microsecond of the year 1."""
-
-MAX_TIME_US: Final = 253_402_300_799_999_999
-"""The last microsecond of the year 9999."""
 
 MAX_KEY_BYTES: Final = 1000
 """The longest text that is searched for by an index: Postgres refuses index entries of more than about 2,700 bytes."""
