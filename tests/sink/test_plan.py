@@ -190,4 +190,7 @@ def test_origins_are_applied_in_order_each_once_however_the_topic_is_cut_into_ba
     assert applied == list(range(len(applied)))
     assert all(before <= after for before, after in pairwise(positions))
     assert stored.applied_origin == len(applied) - 1
-    assert _run(log, [])[0] == applied
+    whole = plan_batch(make_stored(-1), deliver(*log.records)) if log.records else None
+    # After a gap the sink fences the owner at the end of its batch, so where the batch ends decides what is still skipped, and sent again.
+    if whole is not None and not whole.gap:
+        assert applied_in(whole) == applied
