@@ -65,11 +65,6 @@ def parse_filter(text: str | None) -> list[Condition]:
     return conditions
 
 
-def filtered_columns(conditions: list[Condition]) -> frozenset[str]:
-    """The columns that conditions speak of; parameters of the same name step back."""
-    return frozenset(condition.column for condition in conditions)
-
-
 def add_filter(where: Where, columns: Mapping[str, Column], conditions: list[Condition]) -> None:
     """Add every condition to `where`. Raises InvalidRequestError."""
     for position, condition in enumerate(conditions):
