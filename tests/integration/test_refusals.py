@@ -3,6 +3,7 @@
 import random
 from datetime import datetime
 
+import asyncpg
 import orjson
 import pytest
 
@@ -82,6 +83,36 @@ async def test_a_record_that_cannot_be_read_for_a_fault_of_our_own_is_a_dead_let
 
     assert await _letters(world) == [(1, 0, "internal_error", bad.value)]
     assert await world.counts() == (3, 2, 1)
+
+
+async def test_a_record_whose_state_cannot_be_loaded_is_a_dead_letter_and_its_neighbours_are_applied(
+    world: World,
+) -> None:
+    world.topic.append([generation("t", "g0")])
+    await _run(world, world.worker())
+    await world.pool.execute("update observations set start_time = 'infinity'")
+    worker = world.worker()
+    worker.log.delivering = False
+    records = [world.topic.append([generation(trace, span)]) for trace, span in (("u", "g"), ("t", "g0"), ("v", "g"))]
+    async with worker.running(), world.sink().running():
+        await eventually(lambda: worker.log.seeks == [0])
+        worker.log.delivering = True
+        worker.log.wake()
+        await world.all_applied()
+
+    assert await _letters(world) == [(2, 0, "internal_error", records[1].value)]
+    assert await world.counts() == (4, 3, 1)
+
+
+async def test_a_database_of_another_release_ends_the_assembler_and_buries_nothing(world: World) -> None:
+    world.topic.append([generation("t", "g0")])
+    await world.pool.execute("alter table observations rename column level to severity")
+    worker = world.worker()
+    async with worker.running():
+        await eventually(worker.assembler.failed.done)
+
+    assert isinstance(worker.assembler.failed.exception(), asyncpg.UndefinedColumnError)
+    assert world.assembled == []
 
 
 async def test_a_burst_of_our_own_failures_across_projects_stops_the_process(world: World) -> None:

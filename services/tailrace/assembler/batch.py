@@ -6,24 +6,24 @@ Raises Superseded when a read shows that the partition has another owner or has 
 import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
-from tailrace.assembler.entities import Seen, Sighting, TraceState, instant
+from tailrace.assembler.entities import Seen, Sighting, TraceState
 from tailrace.assembler.fold import Fold, FoldedRecord
+from tailrace.assembler.letters import Doom, all_dead, dead_letter, headers_of_unreadable, rejects_without_room
 from tailrace.assembler.mapping import Mapped, Reject, map_record
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.rows import cost_part, session_row, user_row
 from tailrace.assembler.shelf import Shelf
 from tailrace.assembler.state import PartitionState, PartState, SharedKeys
 from tailrace.core.contributions import NOTHING, Amounts, PartKey
-from tailrace.core.model import DiscardReason
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
 from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.log import get_logger
-from tailrace.runtime.postgres import OUTAGE_ERRORS
-from tailrace.wire.records import AssembledRecord, DeadLetter, EventCount
+from tailrace.runtime.postgres import OUTAGE_ERRORS, SCHEMA_ERRORS
+from tailrace.wire.records import AssembledRecord, EventCount
 from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers
 
 log = get_logger(__name__)
@@ -45,12 +45,12 @@ class FoldFailedError(Exception):
         self.offset = offset
 
 
-class Doom(NamedTuple):
-    """Why a record is a dead letter before anything of it is read: folding or sending it has failed before."""
+class BatchFailedError(Exception):
+    """What a batch needs could not be loaded: one of its records, up to the one at `last`, is to blame. The state must be thrown away."""
 
-    reason: DiscardReason
-    detail: str
-    keep_bytes: bool = True
+    def __init__(self, last: int) -> None:
+        super().__init__(f"loading for the raw records up to {last} failed")
+        self.last = last
 
 
 class RawRecord(NamedTuple):
@@ -76,10 +76,22 @@ def blaming(record: RawRecord) -> Generator[None]:
     """What goes wrong in the block, and is no outage, is the fault of what is done with this record: raises FoldFailedError."""
     try:
         yield
-    except (Superseded, TooManyFailuresError, *OUTAGE_ERRORS):
+    except (Superseded, TooManyFailuresError, *OUTAGE_ERRORS, *SCHEMA_ERRORS):
         raise
     except Exception as error:
         raise FoldFailedError(record.offset) from error
+
+
+@contextmanager
+def blaming_batch(batch: Sequence[RawRecord]) -> Generator[None]:
+    """The same for what is done for a whole batch: raises BatchFailedError, or FoldFailedError where it has one record."""
+    try:
+        with blaming(batch[0]):
+            yield
+    except FoldFailedError as error:
+        if len(batch) == 1:
+            raise
+        raise BatchFailedError(batch[-1].offset) from error
 
 
 class MappedRecord(NamedTuple):
@@ -113,11 +125,16 @@ class BatchFolder:
         self._previous = epoch.applied_origin
 
     async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
-        """The assembled records, chunks of one raw record together. `doomed`: by offset. Raises FoldFailedError."""
+        """The assembled records, chunks of one raw record together. `doomed`: by offset.
+
+        Raises FoldFailedError and BatchFailedError.
+        """
         mapped = [self._map(record, doomed.get(record.offset)) for record in batch]
-        await self._load_entities(mapped)
+        with blaming_batch(batch):
+            await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
-        await self._load_shared([result for result, _ in folded])
+        with blaming_batch(batch):
+            await self._load_shared([result for result, _ in folded])
         return [self._assemble_guarded(one, *result) for one, result in zip(mapped, folded, strict=True)]
 
     def check(self, progress: Progress, asked_at: int) -> None:
@@ -140,11 +157,11 @@ class BatchFolder:
         try:
             headers = decode_raw_headers(dict(record.headers))
         except BadHeadersError as error:
-            headers = _headers_of_unreadable(record)
+            headers = headers_of_unreadable(record.headers)
             return MappedRecord(
                 record,
                 headers,
-                _all_dead(headers, Reject("unknown_record_kind", str(error), None, record.value)),
+                all_dead(headers, Reject("unknown_record_kind", str(error), None, record.value)),
             )
         if doom is not None:
             return MappedRecord(record, headers, self._failed(headers, record, doom))
@@ -158,7 +175,7 @@ class BatchFolder:
     def _failed(self, headers: RawHeaders, record: RawRecord, doom: Doom) -> Mapped:
         if doom.reason == "internal_error":
             self._budget.spend(headers.project_id, (self.epoch.partition, record.offset))
-        return _all_dead(headers, Reject(doom.reason, doom.detail, None, record.value if doom.keep_bytes else b""))
+        return all_dead(headers, Reject(doom.reason, doom.detail, None, record.value if doom.keep_bytes else b""))
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)
@@ -194,7 +211,7 @@ class BatchFolder:
                 fold.apply(change)
             else:
                 overflow.append(change.id)
-        rejects += _no_room(overflow, len(rejects), one.record, self._max_spans)
+        rejects += rejects_without_room(overflow, len(rejects), one.record.value, self._max_spans)
         for trace in fold.shrunk_traces():
             await self._refresh_extremes(trace)
         return fold.finish(), rejects
@@ -245,7 +262,7 @@ class BatchFolder:
                 dead_lettered=len(rejects),
             )
         ]
-        letters = [_dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
+        letters = [dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
         shared = self._shared_rows(record.offset, folded)
         metrics.assembler_folded.labels(headers.kind).inc(counts[0].applied)
         for reject in rejects:
@@ -289,44 +306,3 @@ def _sight(
         shelf.keep(key, sighting)
         changed[key] = sighting
     return changed
-
-
-def _dead_letter(headers: RawHeaders, sequence: int, reject: Reject) -> DeadLetter:
-    return DeadLetter(
-        project_id=headers.project_id,
-        sequence=sequence,
-        reason=reject.reason,
-        detail=reject.detail,
-        entity=reject.entity,
-        content_kind=headers.kind,
-        payload=reject.payload,
-        received_at=instant(headers.received_at_us),
-    )
-
-
-_unreadable: Final = "ingestion"
-
-
-def _headers_of_unreadable(record: RawRecord) -> RawHeaders:
-    project = record.headers.get("project", b"").decode(errors="replace").replace("\x00", "")
-    return RawHeaders(_unreadable, project, 0, 1)  # pyright: ignore[reportArgumentType]
-
-
-def _all_dead(headers: RawHeaders, reject: Reject) -> Mapped:
-    """Every event of the record is dead; the first letter has the bytes, the others point to it."""
-    others = [reject._replace(payload=b"", detail=f"{reject.detail} (the bytes are with sequence 0)")] * (
-        headers.events - 1
-    )
-    return Mapped(changes=[], rejects=[reject, *others], events=headers.events)
-
-
-def _no_room(observation_ids: Sequence[str], first: int, record: RawRecord, max_spans: int) -> list[Reject]:
-    """Letters for observations without room, the first of them at sequence `first`: that one has the bytes of their record."""
-    detail = f"the trace holds {max_spans} observations, the most that one trace may"
-    rejects = [
-        Reject("too_many_spans", f"{detail} (the bytes are with sequence {first})", observation_id, b"")
-        for observation_id in observation_ids
-    ]
-    if rejects:
-        rejects[0] = rejects[0]._replace(payload=record.value, detail=f"{detail} (the bytes are its record's)")
-    return rejects

@@ -61,6 +61,7 @@ class Intake:
         self._pending: deque[Pending] = deque()
         self._expected: int | None = None
         self._moved_at = 0.0
+        self._singly_until = -1
         self._gap_seen = False
         self._paused = False
         self.pending_bytes = 0
@@ -117,13 +118,18 @@ class Intake:
 
     def take_batch(self) -> list[RawRecord]:
         """As many as fit into a batch and into what may be unapplied; always one."""
+        most_records = 1 if self._queue[0].offset <= self._singly_until else BATCH_RECORDS
         batch: list[RawRecord] = []
         size = 0
         most = min(BATCH_BYTES, self._max_bytes - self.pending_bytes)
-        while self._queue and len(batch) < BATCH_RECORDS and (size < most or not batch):
+        while self._queue and len(batch) < most_records and (size < most or not batch):
             batch.append(self.take_first())
             size += batch[-1].bytes
         return batch
+
+    def take_singly(self, last: int) -> None:
+        """Let every batch up to the record at `last` be of one record: one of many is to blame for a failure."""
+        self._singly_until = last
 
     def note_folded(self, batch: Sequence[RawRecord]) -> None:
         """These are folded, and stay here until they are applied."""
@@ -158,6 +164,8 @@ class Intake:
         if expected is None or self._paused or not self._is_astray(expected):
             return
         first, end = await self._log.bounds(self._partition)
+        if self._expected != expected:
+            return
         if not first <= expected <= end:
             raise Superseded("log_changed")
         log.info("assembler.log.reseek", partition=self._partition, offset=expected)

@@ -9,8 +9,9 @@ import time
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from tailrace.assembler.batch import BatchFolder, Doom, FoldFailedError, RawRecord, Superseded, blaming
+from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedError, RawRecord, Superseded, blaming
 from tailrace.assembler.intake import GAP_SECONDS, Intake, RawLog
+from tailrace.assembler.letters import Doom
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
@@ -52,6 +53,26 @@ class TooLargeError(Exception):
         super().__init__(f"expected a folded record of at most {MAX_RECORD_BYTES} bytes, got one of {size}")
         self.offset = offset
         self.size = size
+
+
+EPOCH_ENDS: Final[tuple[type[BaseException], ...]] = (
+    Superseded,
+    FoldFailedError,
+    BatchFailedError,
+    TooLargeError,
+    SendError,
+    *OUTAGE_ERRORS,
+    *KAFKA_ERRORS,
+)
+"""What ends an epoch, and not the process."""
+
+
+class Ending(NamedTuple):
+    """Why an epoch ended (a metric label), and how long to wait before the next one."""
+
+    cause: str
+    pause_seconds: float
+    traceback: bool = False
 
 
 class Mark(NamedTuple):
@@ -124,33 +145,39 @@ class PartitionOwner:
         """Take an epoch and work in it until it ends; returns why it did."""
         try:
             await self._own(cause)
-        except Superseded as superseded:
-            log.info("assembler.epoch.ended", partition=self.partition, cause=superseded.cause)
-            await asyncio.sleep(FENCED_PAUSE_SECONDS if superseded.cause == "fenced" else 0.1)
-            return superseded.cause
-        except SendError as error:
-            log.warning("assembler.send.failed", partition=self.partition, error=str(error))
-            self._tools.health.block(self.name, f"Kafka has not confirmed a record: {error}")
-            await asyncio.sleep(1)
-            return "send_failed"
-        except FoldFailedError as error:
-            log.exception("assembler.fold.failed", partition=self.partition, origin=error.offset)
-            self._note_failure(error)
-            await asyncio.sleep(0.1)
-            return "fold_failed"
-        except TooLargeError as error:
-            log.warning("assembler.record.too_large", partition=self.partition, origin=error.offset, bytes=error.size)
-            self._doom_too_large(error)
-            await asyncio.sleep(0.1)
-            return "too_large"
-        except (*OUTAGE_ERRORS, *KAFKA_ERRORS) as error:
-            log.warning("assembler.outage", partition=self.partition, error=type(error).__name__, detail=str(error))
-            self._tools.health.block(self.name, f"{type(error).__name__}: {error}")
-            await asyncio.sleep(1)
-            return "outage"
+        except EPOCH_ENDS as error:
+            ending = self._learn_from(error)
+            log.warning(
+                "assembler.epoch.ended",
+                partition=self.partition,
+                cause=ending.cause,
+                detail=str(error),
+                exc_info=ending.traceback,
+            )
+            await asyncio.sleep(ending.pause_seconds)
+            return ending.cause
         finally:
             self._end_epoch()
         return "ended"
+
+    def _learn_from(self, error: BaseException) -> Ending:
+        """Why the epoch ended, and what the next one must do otherwise. Raises what no epoch will do better."""
+        match error:
+            case Superseded():
+                ending = Ending(error.cause, FENCED_PAUSE_SECONDS if error.cause == "fenced" else 0.1)
+            case FoldFailedError():
+                self._note_failure(error)
+                ending = Ending("fold_failed", 0.1, traceback=True)
+            case BatchFailedError():
+                self._intake.take_singly(error.last)
+                ending = Ending("load_failed", 0.1, traceback=True)
+            case TooLargeError():
+                self._doom_too_large(error)
+                ending = Ending("too_large", 0.1)
+            case _:
+                self._tools.health.block(self.name, f"{type(error).__name__}: {error}")
+                ending = Ending("send_failed" if isinstance(error, SendError) else "outage", 1.0)
+        return ending
 
     async def _own(self, cause: str) -> None:
         epoch = await self._acquire()

@@ -40,6 +40,9 @@ OUTAGE_ERRORS: tuple[type[BaseException], ...] = (
 )
 """What means that Postgres cannot serve now, and not that it refuses this data: wait and try again."""
 
+SCHEMA_ERRORS: tuple[type[BaseException], ...] = (asyncpg.exceptions.SyntaxOrAccessError,)
+"""What means that the database is of another release, or not ours: no data's fault."""
+
 
 def require_dsn(settings: Postgres) -> str:
     """The DSN. Raises SettingsError when none is set."""

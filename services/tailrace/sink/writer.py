@@ -41,7 +41,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ValueError,
     OverflowError,
 )
-"""How Postgres or its driver says that it cannot hold this data. Anything else, a missing column, is no record's fault: it ends the process."""
+"""How Postgres or its driver says that it cannot hold this data. Anything else (SCHEMA_ERRORS) is no record's fault and ends the process."""
 
 FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
 """Reads the raw record at (partition, offset)."""
