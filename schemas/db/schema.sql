@@ -17,7 +17,11 @@ create table projects (
     metadata jsonb not null default '{}',
     retention_days integer,
     suspended_at timestamptz,
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    -- What it may write: null is the installation's default, 0 no limit.
+    quota_events_per_second integer check (quota_events_per_second >= 0),
+    quota_bytes_per_second bigint check (quota_bytes_per_second >= 0),
+    quota_max_body_bytes bigint check (quota_max_body_bytes > 0)
 );
 
 create table api_keys (
@@ -50,6 +54,13 @@ end
 $$;
 create trigger projects_announce after update or delete on projects
     for each row execute function announce_project_change();
+
+-- What each living edge took lately, by project, so that edges divide a quota by demand. Worth nothing after a crash, so not logged.
+create unlogged table edges (
+    id uuid primary key,
+    demand jsonb not null,
+    seen_at timestamptz not null default now()
+);
 
 -- The stream: what the partition count is, and how far each raw partition is applied.
 

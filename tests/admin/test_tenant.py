@@ -1,5 +1,6 @@
 """Tenants and keys from the command line and at bootstrap."""
 
+import asyncio
 import base64
 
 import asyncpg
@@ -7,7 +8,7 @@ import pytest
 
 from tailrace.admin.command import OperatorError
 from tailrace.admin.tenant import Bootstrap, bootstrap_tenant
-from tailrace.runtime.keys import AuthError, KeyCache, PostgresKeyStore
+from tailrace.runtime.keys import AuthError, KeyCache, PostgresKeyStore, Quota, watch_keys
 from tailrace.runtime.settings import Secret
 from tests.admin.conftest import Query, Tailrace
 
@@ -68,6 +69,64 @@ def test_suspending_and_resuming_shows_in_the_list(tailrace: Tailrace) -> None:
     assert tailrace("tenant", "suspend", "nowhere").err == (
         "tailrace: there is no project nowhere: `tailrace tenant list` shows them\n"
     )
+
+
+def test_a_quota_is_set_figure_by_figure_shown_and_cleared(tailrace: Tailrace) -> None:
+    tailrace("tenant", "create", "--org", "acme", "--project", "shop")
+
+    first = tailrace("tenant", "quota", "shop", "--events-per-second", "50")
+    second = tailrace("tenant", "quota", "shop", "--bytes-per-second", "none", "--max-body-bytes", "1000000", "--json")
+    listed = tailrace("tenant", "list")
+
+    assert first.out == "shop: 50 events/s\n"
+    assert second.json == {
+        "project": "shop",
+        "quota": {"eventsPerSecond": 50, "bytesPerSecond": 0, "maxBodyBytes": 1_000_000},
+    }
+    assert "50 events/s, none bytes/s, 1000000 bytes a body" in listed.out
+    assert tailrace("tenant", "list", "--json").json[0]["quota"] == second.json["quota"]
+    assert tailrace("tenant", "quota", "shop", "--clear", "--events-per-second", "7").out == "shop: 7 events/s\n"
+    assert tailrace("tenant", "quota", "shop").out == "shop: 7 events/s\n"
+    assert tailrace("tenant", "quota", "shop", "--clear").out == "shop: the defaults of the installation\n"
+
+
+@pytest.mark.parametrize("figure", ["0", "-1", "1.5", "", "many", "9" * 30, "\u0665"])
+def test_a_figure_that_is_no_quota_is_refused_in_one_sentence(tailrace: Tailrace, figure: str) -> None:
+    tailrace("tenant", "create", "--org", "acme", "--project", "shop")
+
+    refused = tailrace("tenant", "quota", "shop", f"--events-per-second={figure}")
+
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert refused.err.startswith(
+        "tailrace: expected --events-per-second as a whole number from 1 to 2147483647 or `none`"
+    )
+    assert tailrace("tenant", "quota", "shop").out == "shop: the defaults of the installation\n"
+
+
+def test_a_quota_of_no_project_is_refused(tailrace: Tailrace) -> None:
+    refused = tailrace("tenant", "quota", "nowhere", "--events-per-second", "5")
+
+    assert refused.err == "tailrace: there is no project nowhere: `tailrace tenant list` shows them\n"
+
+
+async def test_a_quota_travels_with_the_key_and_a_change_is_announced(postgres_dsn: str) -> None:
+    async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=3) as pool:
+        async with pool.acquire() as connection:
+            await bootstrap_tenant(connection, make_bootstrap())
+        cache, stop = KeyCache(PostgresKeyStore(pool)), asyncio.Event()
+        watching = asyncio.create_task(watch_keys(cache, postgres_dsn, stop))
+        await asyncio.sleep(0.3)
+        before = await cache.authenticate(_basic("pk-lf-shop", SECRET))
+
+        await pool.execute("update projects set quota_events_per_second = 9, quota_max_body_bytes = 100")
+
+        async with asyncio.timeout(10):
+            while (after := await cache.authenticate(_basic("pk-lf-shop", SECRET))).quota == Quota():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        stop.set()
+        await watching
+    assert before.quota == Quota()
+    assert after.quota == Quota(events_per_second=9, max_body_bytes=100)
 
 
 def test_a_secret_is_shown_once_and_stored_hashed(tailrace: Tailrace, query: Query) -> None:

@@ -14,7 +14,7 @@ from tailrace.runtime.resources import schemas
 
 pytestmark = pytest.mark.integration
 
-REFERENCE_TABLES = {"organizations", "api_keys", "streams", "stream_progress", "stream_commands"}
+REFERENCE_TABLES = {"organizations", "api_keys", "edges", "streams", "stream_progress", "stream_commands"}
 """Small tables that every node of a cluster holds whole: their keys need no project."""
 
 BOOKKEEPING = "schema_migrations"

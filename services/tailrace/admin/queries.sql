@@ -48,9 +48,22 @@ update projects set suspended_at = coalesce(suspended_at, now()) where project_i
 -- name: resume_project
 update projects set suspended_at = null where project_id = $1
 
+-- name: find_quota
+select quota_events_per_second, quota_bytes_per_second, quota_max_body_bytes from projects where project_id = $1
+
+-- name: set_quota
+-- $2 to $4 replace the figures; null leaves one as it is, unless $5 clears those that are not given.
+update projects
+set quota_events_per_second = coalesce($2, case when not $5 then quota_events_per_second end),
+    quota_bytes_per_second = coalesce($3, case when not $5 then quota_bytes_per_second end),
+    quota_max_body_bytes = coalesce($4, case when not $5 then quota_max_body_bytes end)
+where project_id = $1
+returning quota_events_per_second, quota_bytes_per_second, quota_max_body_bytes
+
 -- name: list_projects
 select o.id as organization, o.name as organization_name, p.project_id as project, p.name as project_name,
        p.retention_days, p.suspended_at, p.created_at,
+       p.quota_events_per_second, p.quota_bytes_per_second, p.quota_max_body_bytes,
        (select count(*) from api_keys k where k.project_id = p.project_id and k.revoked_at is null) as keys
 from organizations o left join projects p on p.organization_id = o.id
 order by o.id, p.project_id

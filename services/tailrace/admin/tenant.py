@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
+from tailrace.admin.quota import add_quota_action, describe_quota, quota_json, run_quota
 from tailrace.runtime.keys import hash_secret
 from tailrace.runtime.settings import Secret, Settings
 
@@ -33,7 +34,7 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="create|suspend|resume|list")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="create|suspend|resume|quota|list")
     create = actions.add_parser("create", help="create a project, and its organisation where that is new")
     create.add_argument("--org", required=True, metavar="ID", help="the organisation")
     create.add_argument("--org-name", metavar="NAME", help="its name, where it is new (default: its id)")
@@ -47,13 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("resume", "accept the project's writes again"),
     ):
         actions.add_parser(action, help=meaning).add_argument("project", metavar="PROJECT", help="the project's id")
+    add_quota_action(actions)
     actions.add_parser("list", help="list organisations and projects").add_argument(
         "--json", action="store_true", help="print a JSON list"
     )
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    actions = {"create": _create, "suspend": _suspend, "resume": _resume, "list": _list}
+    actions = {"create": _create, "suspend": _suspend, "resume": _resume, "quota": run_quota, "list": _list}
     return run_command(actions[arguments.action](arguments, settings))
 
 
@@ -183,7 +185,7 @@ async def _list(arguments: argparse.Namespace, settings: Settings) -> int:
         print_json([_project_json(row) for row in rows])
         return 0
     print_table(
-        ["ORGANISATION", "PROJECT", "NAME", "KEYS", "STATE", "CREATED"],
+        ["ORGANISATION", "PROJECT", "NAME", "KEYS", "STATE", "CREATED", "QUOTA"],
         [
             (
                 row["organization"],
@@ -192,6 +194,7 @@ async def _list(arguments: argparse.Namespace, settings: Settings) -> int:
                 row["keys"],
                 _state(row),
                 _day(row["created_at"]),
+                describe_quota(row),
             )
             for row in rows
         ],
@@ -209,6 +212,7 @@ def _project_json(row: asyncpg.Record) -> dict[str, object]:
         "suspendedAt": row["suspended_at"],
         "createdAt": row["created_at"],
         "keys": row["keys"],
+        "quota": quota_json(row),
     }
 
 

@@ -1,12 +1,11 @@
 """API keys: who a request speaks for. A secret is 128 random bits or more, so one salted SHA-256 keeps it; compares are constant-time.
 
-Keys are read from Postgres once and kept, so that a known key works while Postgres is away. A change to a key or its project is
+Keys are read from Postgres once and kept, so that a known key works, within its project's quota, while Postgres is away. A change to a key or its project is
 announced by the database (NOTIFY tailrace_keys) and forgets what is kept at once; a listener that lost its line forgets everything.
 """
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -45,6 +44,14 @@ class KeysUnavailableError(Exception):
     """The key is not known here and Postgres cannot be asked: answer 503."""
 
 
+class Quota(NamedTuple):
+    """What a project may write. None: the installation's default; 0: no limit. Bytes are those of decompressed bodies."""
+
+    events_per_second: int | None = None
+    bytes_per_second: int | None = None
+    max_body_bytes: int | None = None
+
+
 class Principal(NamedTuple):
     """The project that a key speaks for. `access`: full for `Basic pk:sk`, scores for `Bearer pk`."""
 
@@ -56,6 +63,7 @@ class Principal(NamedTuple):
     suspended: bool
     metadata: str = "{}"
     retention_days: int | None = None
+    quota: Quota = Quota()
 
 
 class StoredKey(NamedTuple):
@@ -147,7 +155,7 @@ class KeyCache:
 def _split_basic(credentials: str) -> tuple[str, str]:
     try:
         public_key, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise AuthError(401, _bad_header) from None
     if not public_key or not secret or "\x00" in public_key:
         raise AuthError(401, _bad_header)
@@ -156,6 +164,7 @@ def _split_basic(credentials: str) -> tuple[str, str]:
 
 _find_key = """
     select k.public_key, k.secret_salt, k.secret_hash, p.project_id, p.name, p.metadata::text as metadata, p.retention_days,
+           p.quota_events_per_second, p.quota_bytes_per_second, p.quota_max_body_bytes,
            p.suspended_at is not null as suspended, o.id as organization_id, o.name as organization_name
     from api_keys k join projects p using (project_id) join organizations o on o.id = p.organization_id
     where k.public_key = $1 and k.revoked_at is null
@@ -186,6 +195,7 @@ def _stored_key(row: Any) -> StoredKey:
         suspended=row["suspended"],
         metadata=row["metadata"],
         retention_days=row["retention_days"],
+        quota=Quota(row["quota_events_per_second"], row["quota_bytes_per_second"], row["quota_max_body_bytes"]),
     )
     return StoredKey(row["public_key"], row["secret_salt"], row["secret_hash"], principal)
 

@@ -20,6 +20,21 @@ edge_request_seconds = Histogram(
     "tailrace_edge_request_seconds", "Time to answer a write.", ["endpoint"], buckets=_latency_buckets_seconds
 )
 edge_inflight = Gauge("tailrace_edge_inflight_bytes", "Bodies that wait for the broker's ack.")
+edge_limited = Counter(
+    "tailrace_edge_limited_requests",
+    "Requests answered 429 for what their own project does, by reason.",
+    ["project", "reason"],
+)
+edge_limiter_failures = Counter(
+    "tailrace_edge_limiter_failures", "Times that the limiter failed and let a request pass."
+)
+edge_behind_seconds = Gauge(
+    "tailrace_edge_behind_seconds", "Age of the oldest event that this edge accepted and that is not applied yet."
+)
+edge_paced_projects = Gauge(
+    "tailrace_edge_paced_projects", "Projects slowed because the processors are behind and they send the most."
+)
+edge_known_edges = Gauge("tailrace_edge_known_edges", "Living edges that divide the quotas, this one included.")
 edge_keys_cached = Gauge("tailrace_edge_cached_keys", "API keys held in memory.")
 
 # Every consumer

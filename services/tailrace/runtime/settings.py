@@ -186,10 +186,46 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             "TAILRACE_EDGE_MAX_INFLIGHT_BYTES",
             "bytes",
-            "Bodies held at once; above it requests are answered 503.",
+            "Bodies held at once; above it requests are answered 503, and 429 where one project holds its share of it.",
             1024,
         ),
     ] = 256 * 1024 * 1024
+    max_inflight_requests: Annotated[
+        int,
+        Meta(
+            "TAILRACE_EDGE_MAX_INFLIGHT_REQUESTS",
+            "requests",
+            "Writes under way at once; above it 503, and 429 where one project holds its share of them.",
+            2,
+        ),
+    ] = 512
+    events_per_second: Annotated[
+        int,
+        Meta(
+            "TAILRACE_EDGE_EVENTS_PER_SECOND",
+            "events",
+            "The quota of a project without one of its own; 0: none. `tailrace tenant quota` sets a project's own.",
+            0,
+        ),
+    ] = 0
+    bytes_per_second: Annotated[
+        int,
+        Meta(
+            "TAILRACE_EDGE_BYTES_PER_SECOND",
+            "bytes",
+            "The same in bytes of decompressed bodies; 0: none.",
+            0,
+        ),
+    ] = 0
+    pace_lag_seconds: Annotated[
+        int,
+        Meta(
+            "TAILRACE_EDGE_PACE_LAG_SECONDS",
+            "seconds",
+            "While the processors fall further behind than this, projects that send more than their fair share are slowed by 429; 0: never.",
+            0,
+        ),
+    ] = 1
     key_cache_size: Annotated[int, Meta("TAILRACE_EDGE_KEY_CACHE_SIZE", "keys", "API keys held in memory.", 1)] = 10_000
 
 
