@@ -3,18 +3,21 @@
 import statistics
 import time
 
+import httpx
 import pytest
 
 from tests.e2e.batches import event, moment, send
 from tests.e2e.conftest import tell
 from tests.e2e.read import VISIBLE_SECONDS, reading, wait_until
-from tests.e2e.stack import Stack
+from tests.e2e.recorder import TRACES_PATH
+from tests.e2e.stack import Credentials, Stack
+from tests.wire.otlp_requests import encode_request, make_attributes, make_span
 
 pytestmark = pytest.mark.e2e
 
 SERVICES = ("serve", "assembler", "meter", "sink")
-LONG_ID = "ł" * 500
-"""Few enough characters for the edge, too many bytes for an index of Postgres."""
+SWELLING = "\x01" * (7 * 1024 * 1024)
+"""Small enough for the edge; as JSON, where each character takes six, too large for a record between processes."""
 
 
 def test_every_process_says_that_it_is_ready_and_how_far_it_is_behind(stack: Stack) -> None:
@@ -48,23 +51,35 @@ def test_an_event_with_a_bad_timestamp_is_refused_alone(stack: Stack) -> None:
 def test_what_only_the_assembler_can_refuse_becomes_a_dead_letter_that_can_be_seen_and_replayed(stack: Stack) -> None:
     project = stack.create_project("dead-letters")
 
-    answer = send(
-        project,
-        event("trace-create", {"id": "good"}),
-        event("trace-create", {"id": LONG_ID}, id_="too-long"),
-    )
+    answer = send(project, event("trace-create", {"id": "good"}))
+    spans = encode_request("otlp-protobuf", make_span(attributes=make_attributes(input=SWELLING)))
+    accepted = _post_spans(project, spans)
     line = stack.wait_applied(project.project)
     (letter,) = stack.dead_letters(project.project)
 
-    assert (answer.status, len(answer.taken), answer.errors) == (207, 2, {})
+    assert (answer.status, len(answer.taken), accepted) == (207, 1, 200)
     assert (line["accepted"], line["applied"], line["deadLettered"], line["difference"]) == (2, 1, 1, 0)
-    assert (letter["project"], letter["reason"], letter["entity"]) == (project.project, "invalid_event", "too-long")
+    assert (letter["project"], letter["reason"]) == (project.project, "observation_too_large")
+    assert (letter["kind"], letter["bytes"]) == ("otlp-protobuf", len(spans))
     assert letter["letter"] in stack.tailrace("dead-letters", "list", "--project", project.project)
-    assert LONG_ID in stack.tailrace("dead-letters", "show", letter["letter"], "--raw")
+    assert "ask-model" in stack.tailrace("dead-letters", "show", letter["letter"])
 
     assert "replayed 1 dead letters" in stack.tailrace("dead-letters", "replay", "--project", project.project)
     line = stack.wait_applied(project.project)
     assert (line["accepted"], line["applied"], line["deadLettered"], line["difference"]) == (3, 1, 2, 0)
+
+
+def _post_spans(project: Credentials, spans: bytes) -> int:
+    """The status of a request in protobuf."""
+    answer = httpx.post(
+        project.url + TRACES_PATH,
+        auth=(project.public_key, project.secret_key),
+        content=spans,
+        headers={"Content-Type": "application/x-protobuf"},
+        trust_env=False,
+        timeout=30,
+    )
+    return answer.status_code
 
 
 def test_a_suspended_project_and_a_revoked_key_are_refused_at_once(stack: Stack) -> None:

@@ -90,6 +90,7 @@ async def test_no_header_is_401(header: str | None) -> None:
         "Digest x",
         "Basic",
         "Basic !!!",
+        "Basic é",
         "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
         "Basic " + base64.b64encode(b"pk-1").decode(),
         "Basic " + base64.b64encode(b":sk-1").decode(),

@@ -338,6 +338,29 @@ def test_a_posted_score_without_an_id_has_one_of_its_content_always_the_same() -
     assert len(first.entity_id) == 32
 
 
+@pytest.mark.parametrize("space", [b"", b" ", b"\r\n\t"])
+def test_white_space_around_a_score_without_an_id_is_no_part_of_its_content(space: bytes) -> None:
+    data = space + json.dumps(make_score(id=None)).encode() + space
+
+    (sent,) = decode_scores(data).events
+    (received,) = decode_scores(encode_scores([sent])).events
+
+    assert (received.entity_id, received.partition_id) == (sent.entity_id, sent.partition_id)
+
+
+@pytest.mark.parametrize(
+    ("id_", "fits"), [("a" * 800, True), ("a" * 801, False), ("é" * 400, True), ("é" * 401, False)]
+)
+def test_an_id_is_counted_in_bytes(id_: str, fits: bool) -> None:
+    as_event = decode_events(make_event(body={"id": id_}))
+    as_trace = decode_events(make_event(body={"id": "s", "traceId": id_}))
+    as_own_id = decode_events(make_event(type="trace-create", id=id_, body={}))
+    as_score = decode_scores(json.dumps([make_score(id=id_)]).encode())
+
+    assert {len(found.events) for found in (as_event, as_trace, as_own_id, as_score)} == {int(fits)}
+    assert {len(found.errors) for found in (as_event, as_trace, as_own_id, as_score)} == {int(not fits)}
+
+
 def test_only_batches_may_bring_scores_of_evaluators() -> None:
     data = json.dumps(make_score(source="EVAL")).encode()
 

@@ -339,6 +339,15 @@ def test_a_span_whose_id_cannot_be_stored_is_left_out_and_counted(kind: OtlpKind
     assert [part.spans for part in split.parts] == [1]
 
 
+@pytest.mark.parametrize("field", ["traceId", "spanId"])
+def test_an_id_in_json_is_counted_in_bytes(field: str) -> None:
+    fits, too_long = make_span(**{field: "é" * 400}), make_span(**{field: "é" * 401})
+
+    split = split_request("otlp-json", encode_request("otlp-json", fits, too_long), ONE_PARTITION)
+
+    assert (split.rejected, [part.spans for part in split.parts]) == ({"id_too_long": 1}, [1])
+
+
 @pytest.mark.parametrize("client", ["python-5", "python-4", "python-3", "js-5", "js-4", "otlp"])
 def test_what_real_clients_send_is_taken_whole(client: str) -> None:
     for request in payloads.recording_of(client).requests:

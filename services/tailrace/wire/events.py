@@ -26,6 +26,7 @@ from tailrace.wire.event_bodies import (
     issue_of,
     microseconds,
 )
+from tailrace.wire.ids import MAX_ID_BYTES, is_usable_id
 from tailrace.wire.lenient_json import MAX_DEPTH, NotJsonError, is_clean, is_deep, repair_json
 
 EntityKind = Literal["trace", "observation", "score"]
@@ -169,6 +170,8 @@ _body_decoders: Final[dict[EntityKind, msgspec.json.Decoder[Any]]] = {
 }
 
 
+_JSON_SPACE: Final = b" \t\r\n"
+
 Decoded = TypeVar("Decoded")
 
 
@@ -217,7 +220,7 @@ def _decode_scores(data: bytes, *, is_list: bool, eval_allowed: bool) -> Scores:
         raws = [bytes(raw) for raw in _list_decoder.decode(data)]
     else:
         _object_decoder.decode(data)
-        raws = [data]
+        raws = [data.strip(_JSON_SPACE)]
     scores = Scores([], [], is_list)
     for raw in raws:
         event = _decode_score(_check_depth(raw), eval_allowed=eval_allowed)
@@ -248,7 +251,11 @@ def _decode_event(raw: bytes) -> Event | EventError | str:
     except (msgspec.ValidationError, InvalidBodyError) as error:
         return EventError(head.id, [issue_of(error).under("body")], raw)
     entity_id = body.id or head.id
-    return Event(head.id, head.type, kind, entity_id, _partition_id(body, entity_id), at_us, raw, body)
+    partition_id = _partition_id(body, entity_id)
+    for name, id_ in (("id", entity_id), ("traceId", partition_id)):
+        if not is_usable_id(id_):
+            return EventError(head.id, [_too_long(name).issue.under("body")], raw)
+    return Event(head.id, head.type, kind, entity_id, partition_id, at_us, raw, body)
 
 
 def _decode_score(raw: bytes, *, eval_allowed: bool) -> Event | EventError:
@@ -258,6 +265,8 @@ def _decode_score(raw: bytes, *, eval_allowed: bool) -> Event | EventError:
     except (msgspec.ValidationError, InvalidBodyError) as error:
         return EventError(_identity_of(raw), [issue_of(error)], raw)
     score_id = body.id or hashlib.sha256(raw).hexdigest()[:32]
+    if not is_usable_id(score_id):
+        return EventError(_identity_of(raw), [_too_long("id").issue], raw)
     at_us = microseconds(body.timestamp, "timestamp") if body.timestamp else None
     return Event(score_id, "score-create", "score", score_id, score_id, at_us, raw, body)
 
@@ -270,6 +279,10 @@ def _check_event_id(event_id: str) -> None:
     if not 1 <= len(event_id) <= MAX_ID_CHARACTERS or "\r" in event_id:
         limit = f"1 to {MAX_ID_CHARACTERS} characters"
         raise InvalidBodyError("id", f"expected an id of {limit} without a carriage return, got another")
+
+
+def _too_long(name: str) -> InvalidBodyError:
+    return InvalidBodyError(name, f"expected an id of at most {MAX_ID_BYTES} bytes, got a longer one")
 
 
 def _identity_of(raw: bytes) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from tailrace.wire import otlp_json, otlp_protobuf
 from tailrace.wire.otlp_shapes import (
-    MAX_ID_CHARACTERS,
     OtlpError,
     OtlpKind,
     Part,
@@ -20,7 +19,6 @@ from tailrace.wire.otlp_shapes import (
 )
 
 __all__ = [
-    "MAX_ID_CHARACTERS",
     "OtlpError",
     "OtlpKind",
     "Part",

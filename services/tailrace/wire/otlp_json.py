@@ -12,8 +12,9 @@ import orjson
 from msgspec import Meta, Raw
 
 from tailrace.core.model import MAX_TIME_US
+from tailrace.wire.ids import is_usable_id
 from tailrace.wire.lenient_json import MAX_DEPTH, NotJsonError, dump_json, is_clean, is_deep, load_json, repair_json
-from tailrace.wire.otlp_shapes import MAX_ID_CHARACTERS, OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
+from tailrace.wire.otlp_shapes import OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
 from tailrace.wire.otlp_split import REJECTED, ResourceGroup, ScopeGroup, split_groups
 
 VALUE_LEVEL: Final = 10
@@ -139,9 +140,9 @@ def _partitions(request: _Request, rule: SplitRule) -> list[int]:
                 trace_id = span.trace_id
                 partition = known.get(trace_id)
                 if partition is None:
-                    storable = len(trace_id) <= MAX_ID_CHARACTERS
-                    partition = known[trace_id] = rule.partition_of(trace_id) if storable else REJECTED
-                partitions.append(partition if len(span.span_id) <= MAX_ID_CHARACTERS else REJECTED)
+                    partition = rule.partition_of(trace_id) if is_usable_id(trace_id) else REJECTED
+                    known[trace_id] = partition
+                partitions.append(partition if is_usable_id(span.span_id) else REJECTED)
     return partitions
 
 

@@ -19,8 +19,9 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tailrace.core.model import MAX_TIME_US
+from tailrace.wire.ids import MAX_ID_BYTES
 from tailrace.wire.lenient_json import dump_json
-from tailrace.wire.otlp_shapes import MAX_ID_CHARACTERS, OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
+from tailrace.wire.otlp_shapes import OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
 from tailrace.wire.otlp_split import REJECTED, ResourceGroup, ScopeGroup, split_groups
 
 
@@ -63,10 +64,10 @@ def _partitions(request: Any, rule: SplitRule) -> list[int]:
                     raise OtlpError(f"expected a {missing} in {where}, got none")
                 partition = known.get(trace_id)
                 if partition is None:
-                    storable = len(trace_id) * 2 <= MAX_ID_CHARACTERS
+                    storable = len(trace_id) * 2 <= MAX_ID_BYTES
                     partition = rule.partition_of(trace_id.hex()) if storable else REJECTED
                     known[trace_id] = partition
-                if len(span_id) * 2 > MAX_ID_CHARACTERS:
+                if len(span_id) * 2 > MAX_ID_BYTES:
                     partition = REJECTED
                 partitions.append(partition)
     return partitions

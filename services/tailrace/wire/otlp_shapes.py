@@ -1,12 +1,9 @@
 """The plain forms of OTLP: what a span is once decoded, and what a request is once divided. No behaviour."""
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 OtlpKind = Literal["otlp-protobuf", "otlp-json"]
-
-MAX_ID_CHARACTERS: Final = 800
-"""The longest trace or span id that can be stored."""
 
 
 class OtlpError(ValueError):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tailrace.assembler.mapping.values import (
     cut_key,
     dump_json,
-    is_usable_id,
     level_of,
     normalise_environment,
     object_of,
@@ -103,13 +102,6 @@ def test_keys_that_differ_stay_different_within_their_bound(word: str, times: in
     assert len(kept.encode()) <= 1000
     assert cut_key(kept) == kept
     assert (cut_key(text + more) == kept) == (more == "")
-
-
-def test_an_id_is_counted_in_bytes() -> None:
-    assert is_usable_id("a" * 800)
-    assert not is_usable_id("a" * 801)
-    assert not is_usable_id("é" * 401)
-    assert not is_usable_id("")
 
 
 def test_texts_stay_and_everything_else_becomes_json() -> None:

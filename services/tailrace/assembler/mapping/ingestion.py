@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from tailrace.assembler.mapping.langfuse import prompt_version
 from tailrace.assembler.mapping.mapped import Mapped, reject_record
-from tailrace.assembler.mapping.scores import reject_error, reject_ids, score_change, stamp_of
+from tailrace.assembler.mapping.scores import reject_error, score_change, stamp_of
 from tailrace.assembler.mapping.values import (
     cut_key,
     dump_json,
-    is_usable_id,
     level_of,
     normalise_environment,
     object_of,
@@ -63,9 +62,7 @@ def map_batch(headers: RawHeaders, payload: bytes) -> Mapped:
     mapped = Mapped([], [reject_error(error) for error in batch.errors], sum(map(len, batch)))
     creations = _creations_in(batch.events)
     for event in batch.events:
-        if not (is_usable_id(event.entity_id) and is_usable_id(event.partition_id)):
-            mapped.rejects.append(reject_ids(event))
-        elif event.kind == "score":
+        if event.kind == "score":
             mapped.changes.append(score_change(headers, event))
         elif event.kind == "trace":
             mapped.changes.append(_trace_change(headers, event))

@@ -12,10 +12,10 @@ from tailrace.assembler.mapping.group import Group
 from tailrace.assembler.mapping.mapped import Mapped, Reject, reject_record
 from tailrace.assembler.mapping.span_observation import read_observation
 from tailrace.assembler.mapping.span_trace import read_trace
-from tailrace.assembler.mapping.values import MAX_ID_BYTES, is_usable_id
 from tailrace.core.merge import Change
 from tailrace.core.model import MAX_TIME_US
 from tailrace.core.stamp import CREATE, Stamp
+from tailrace.wire.ids import MAX_ID_BYTES, is_usable_id
 from tailrace.wire.otlp import OtlpError, OtlpKind, SpanData, decode_spans
 from tailrace.wire.topics import RawHeaders
 

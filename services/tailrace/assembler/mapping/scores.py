@@ -4,7 +4,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from tailrace.assembler.mapping.mapped import Mapped, Reject, reject_record
-from tailrace.assembler.mapping.values import MAX_ID_BYTES, cut_key, is_usable_id, normalise_environment, object_of
+from tailrace.assembler.mapping.values import cut_key, normalise_environment, object_of
 from tailrace.core.merge import Change
 from tailrace.core.stamp import CREATE, Stamp
 from tailrace.wire.events import EnvelopeError, Event, EventError, decode_scores
@@ -27,15 +27,9 @@ def map_scores(headers: RawHeaders, payload: bytes) -> Mapped:
         scores = decode_scores(payload)
     except EnvelopeError as error:
         return reject_record(str(error), payload, headers.events)
+    changes = [score_change(headers, event) for event in scores.events]
     rejects = [reject_error(error) for error in scores.errors]
-    events = len(scores.events) + len(rejects)
-    changes: list[Change] = []
-    for event in scores.events:
-        if is_usable_id(event.entity_id):
-            changes.append(score_change(headers, event))
-        else:
-            rejects.append(reject_ids(event))
-    return Mapped(changes, rejects, events)
+    return Mapped(changes, rejects, len(changes) + len(rejects))
 
 
 def score_change(headers: RawHeaders, event: Event) -> Change:
@@ -68,8 +62,3 @@ def reject_error(error: EventError) -> Reject:
     """An event that is not as the API asks."""
     entity = None if error.id == "unknown" else error.id
     return Reject("invalid_event", error.error[:_MAX_DETAIL_CHARACTERS], entity, error.raw)
-
-
-def reject_ids(event: Event) -> Reject:
-    """An event whose ids cannot be stored."""
-    return Reject("invalid_event", f"expected ids of 1 to {MAX_ID_BYTES} bytes, got a longer one", event.id, event.raw)

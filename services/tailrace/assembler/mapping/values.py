@@ -15,9 +15,6 @@ from tailrace.wire.lenient_json import NotJsonError, load_json
 MAX_KEY_BYTES: Final = 1000
 """The longest text that is searched for by an index: Postgres refuses index entries of more than about 2,700 bytes."""
 
-MAX_ID_BYTES: Final = 800
-"""The longest id: two of them and a project id must fit into one index entry."""
-
 DEFAULT_ENVIRONMENT: Final = "default"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,11 +131,6 @@ def put_key(fields: dict[str, Any], field: str, text: str | None) -> None:
 def warn(fields: dict[str, Any], warning: str) -> None:
     """Say in the changed entity what could not be kept as it was sent."""
     fields.setdefault("warnings", []).append(warning)
-
-
-def is_usable_id(text: str) -> bool:
-    """Whether `text` can be the id of an entity."""
-    return bool(text) and (len(text) * 4 <= MAX_ID_BYTES or len(text.encode()) <= MAX_ID_BYTES)
 
 
 @lru_cache(maxsize=1024)
