@@ -6,7 +6,6 @@ snapshot of Postgres, so both laws can be checked to the last event and digit wh
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,7 +13,9 @@ import msgspec
 
 from tailrace.admin.command import QUERIES, ProgressLine, open_connection, print_json, print_table, run_command
 from tailrace.admin.raw_log import Bounds, RawLog, open_raw_log
+from tailrace.runtime.conservation import NO_COUNT, Account, Count, Loss, is_given_up, replaced_logs, why_not_comparable
 from tailrace.runtime.settings import Settings
+from tailrace.wire.topics import count_events
 
 BUCKETS = ("minute", "hour", "day")
 
@@ -53,20 +54,12 @@ class Conservation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     violations: list[str]
 
 
-class Count(NamedTuple):
-    """What Postgres counted of a project's events in one partition."""
-
-    accepted: int
-    applied: int
-    dead_lettered: int
-
-
 class Snapshot(NamedTuple):
-    """What Postgres says at one moment. `losses`: partition, applied origin before and after an operator accepted a loss."""
+    """What Postgres says at one moment."""
 
     applied: dict[int, int]
     counts: dict[tuple[str, int], Count]
-    losses: list[tuple[int, int, int]]
+    losses: list[Loss]
     costs: list[CostLine]
 
 
@@ -99,10 +92,10 @@ async def check_conservation(settings: Settings, *, quick: bool = False) -> Cons
         bounds = await log.bounds(list(snapshot.applied))
         ranges = {number: _range_of(one, snapshot.applied[number], quick=quick) for number, one in bounds.items()}
         logged = await _count_log(log, ranges, snapshot)
-    whole = {number for number, one in ranges.items() if one.first == 0} - _replaced_logs(snapshot)
+    whole = {number for number, one in ranges.items() if one.first == 0} - replaced_logs(snapshot.losses)
     violations = [
         *_check_bounds(bounds, snapshot),
-        *_check_counts(snapshot, logged, whole),
+        *(sentence for account in _accounts(snapshot, logged, whole) for sentence in account.breaches()),
         *(_cost_sentence(line) for line in snapshot.costs if line.difference),
     ]
     return Conservation(
@@ -130,7 +123,7 @@ async def read_snapshot(settings: Settings) -> Snapshot:
             (row["project_id"], row["partition"]): Count(row["accepted"], row["applied"], row["dead_lettered"])
             for row in counts
         },
-        [tuple(row) for row in losses],
+        [Loss(*row) for row in losses],
         [_cost_line(row) for row in costs],
     )
 
@@ -145,10 +138,10 @@ async def _count_log(log: RawLog, ranges: dict[int, Bounds], snapshot: Snapshot)
         "read {done} of {total} records", sum(max(0, one.end - one.first) for one in ranges.values())
     )
     async for record in log.read(ranges):
-        project, events = record.count_events()
+        project, events = count_events(record.headers)
         if record.offset > snapshot.applied[record.partition]:
             kind = logged.in_flight
-        elif _is_given_up(record.partition, record.offset, snapshot.losses):
+        elif is_given_up(snapshot.losses, record.partition, record.offset):
             kind = logged.given_up
         else:
             kind = logged.applied
@@ -158,40 +151,16 @@ async def _count_log(log: RawLog, ranges: dict[int, Bounds], snapshot: Snapshot)
     return logged
 
 
-def _is_given_up(partition: int, offset: int, losses: Iterable[tuple[int, int, int]]) -> bool:
-    return any(number == partition and before < offset <= after for number, before, after in losses)
-
-
-def _replaced_logs(snapshot: Snapshot) -> set[int]:
-    """Partitions whose log is not the one that was counted first: an operator let them go back."""
-    return {partition for partition, before, after in snapshot.losses if after < before}
-
-
 def _check_bounds(bounds: dict[int, Bounds], snapshot: Snapshot) -> list[str]:
+    found = (why_not_comparable(number, snapshot.applied[number], *one) for number, one in bounds.items())
+    return [sentence for sentence in found if sentence is not None]
+
+
+def _accounts(snapshot: Snapshot, logged: Logged, whole: set[int]) -> list[Account]:
     return [
-        f"partition {number}: {snapshot.applied[number]} is applied, but the log ends at {one.end}"
-        if one.end <= snapshot.applied[number]
-        else f"partition {number}: only {snapshot.applied[number]} is applied, but the log begins at {one.first}"
-        for number, one in bounds.items()
-        if not one.first - 1 <= snapshot.applied[number] < one.end
+        Account(*key, logged.applied[key], key[1] in whole, snapshot.counts.get(key, NO_COUNT))
+        for key in sorted(snapshot.counts.keys() | logged.applied.keys())
     ]
-
-
-def _check_counts(snapshot: Snapshot, logged: Logged, whole: set[int]) -> list[str]:
-    violations: list[str] = []
-    for project, partition in sorted(snapshot.counts.keys() | logged.applied.keys()):
-        count = snapshot.counts.get((project, partition), Count(0, 0, 0))
-        in_log = logged.applied[project, partition]
-        place = f"project {project}, partition {partition}"
-        if count.accepted != count.applied + count.dead_lettered:
-            violations.append(
-                f"{place}: {count.accepted} events were accepted, but {count.applied} applied and {count.dead_lettered} dead-lettered"
-            )
-        if in_log > count.accepted or (partition in whole and in_log != count.accepted):
-            violations.append(
-                f"{place}: the log holds {in_log} events up to the applied origin, Postgres counted {count.accepted}"
-            )
-    return violations
 
 
 def _event_lines(snapshot: Snapshot, logged: Logged, whole: set[int]) -> list[EventLine]:
@@ -205,11 +174,9 @@ def _event_lines(snapshot: Snapshot, logged: Logged, whole: set[int]) -> list[Ev
 def _event_line(
     project: str, keys: list[tuple[str, int]], snapshot: Snapshot, logged: Logged, whole: set[int]
 ) -> EventLine:
-    counts = [snapshot.counts.get(key, Count(0, 0, 0)) for key in keys]
+    counts = [snapshot.counts.get(key, NO_COUNT) for key in keys]
     in_flight, given_up = sum(logged.in_flight[key] for key in keys), sum(logged.given_up[key] for key in keys)
-    known = sum(
-        logged.applied[key] if key[1] in whole else snapshot.counts.get(key, Count(0, 0, 0)).accepted for key in keys
-    )
+    known = sum(logged.applied[key] if key[1] in whole else snapshot.counts.get(key, NO_COUNT).accepted for key in keys)
     applied, dead = sum(one.applied for one in counts), sum(one.dead_lettered for one in counts)
     accepted = known + in_flight + given_up
     return EventLine(

@@ -122,7 +122,7 @@ select project_id, partition, accepted, applied, dead_lettered from event_counts
 
 -- name: read_losses
 -- Where an operator let a partition go on elsewhere.
-select partition, applied_origin_before, applied_origin_after from stream_commands where command = 'accept-loss' order by id
+select id, partition, applied_origin_before, applied_origin_after from stream_commands where command = 'accept-loss' order by id
 
 -- name: read_costs
 -- Each project's counted cost, and the same money in the three kinds of windows.

@@ -9,7 +9,7 @@ from aiokafka.structs import TopicPartition
 from tailrace.admin.command import OperatorError, open_kafka
 from tailrace.runtime.kafka import make_consumer
 from tailrace.runtime.settings import Kafka
-from tailrace.wire.topics import BadHeadersError, decode_raw_headers, topics_of
+from tailrace.wire.topics import topics_of
 
 _POLL_MS: Final = 1000
 _STALLED_POLLS: Final = 30
@@ -29,14 +29,6 @@ class RawRecord(NamedTuple):
     offset: int
     headers: dict[str, bytes]
     value: bytes
-
-    def count_events(self) -> tuple[str, int]:
-        """The project and the number of events that the headers state; a record whose headers cannot be read is one event."""
-        try:
-            headers = decode_raw_headers(self.headers)
-        except BadHeadersError:
-            return self.headers.get("project", b"").decode(errors="replace"), 1
-        return headers.project_id, headers.events
 
 
 class RawLog:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
 from tailrace.assembler.entities import Seen, Sighting, TraceState
 from tailrace.assembler.fold import Fold, FoldedRecord
-from tailrace.assembler.letters import Doom, all_dead, dead_letter, headers_of_unreadable, rejects_without_room
+from tailrace.assembler.letters import Doom, all_dead, dead_letter, rejects_without_room
 from tailrace.assembler.mapping import Mapped, Reject, map_record
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.rows import cost_part, session_row, user_row
@@ -24,7 +24,7 @@ from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS, SCHEMA_ERRORS
 from tailrace.wire.records import AssembledRecord, EventCount
-from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers
+from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers, headers_of_unreadable
 
 log = get_logger(__name__)
 

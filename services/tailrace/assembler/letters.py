@@ -1,11 +1,11 @@
 """Dead letters: what of a raw record cannot be used, with the sender's bytes once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tailrace.assembler.entities import instant
 from tailrace.assembler.mapping import Mapped, Reject
-from tailrace.core.model import DiscardReason, ProjectId
+from tailrace.core.model import DiscardReason
 from tailrace.wire.records import DeadLetter
 from tailrace.wire.topics import RawHeaders
 
@@ -30,12 +30,6 @@ def dead_letter(headers: RawHeaders, sequence: int, reject: Reject) -> DeadLette
         payload=reject.payload,
         received_at=instant(headers.received_at_us),
     )
-
-
-def headers_of_unreadable(headers: Mapping[str, bytes]) -> RawHeaders:
-    """What is taken for the headers of a record that no edge has written: one event of the project that it names."""
-    project = headers.get("project", b"").decode(errors="replace").replace("\x00", "")
-    return RawHeaders("ingestion", ProjectId(project), 0, 1)
 
 
 def all_dead(headers: RawHeaders, reject: Reject) -> Mapped:

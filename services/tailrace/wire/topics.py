@@ -1,6 +1,7 @@
 """Topic names, partitioning and the headers of raw records: what producers and consumers of the streams must agree on."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, cast, get_args
 
 from tailrace.core.model import MAX_TIME_US, ProjectId
@@ -8,6 +9,10 @@ from tailrace.core.model import MAX_TIME_US, ProjectId
 RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
 SCHEMA_VERSION: Final = 1
+MAX_PROJECT_CHARS: Final = 200
+"""Twice what a project's id may have; more does not fit into an index."""
+MAX_EVENTS: Final = 10_000_000
+"""More than fit into the largest record."""
 
 
 class Topics(NamedTuple):
@@ -57,7 +62,7 @@ class BadHeadersError(ValueError):
     """The headers of a raw record are not the ones that an edge writes."""
 
 
-def decode_raw_headers(headers: dict[str, bytes]) -> RawHeaders:
+def decode_raw_headers(headers: Mapping[str, bytes]) -> RawHeaders:
     """Read the headers of a raw record. Raises BadHeadersError."""
     try:
         version, kind = int(headers["v"]), headers["kind"].decode()
@@ -66,13 +71,32 @@ def decode_raw_headers(headers: dict[str, bytes]) -> RawHeaders:
         sdk_name, _, sdk_version = headers.get("sdk", b"").decode(errors="replace").rpartition("/")
     except (KeyError, ValueError) as error:
         raise BadHeadersError(f"expected the headers v, kind, project, received and events, got {error!r}") from None
-    if not 0 <= received <= MAX_TIME_US or events < 0:
+    if "\x00" in project_id or len(project_id) > MAX_PROJECT_CHARS:
+        raise BadHeadersError(
+            f"expected a project of up to {MAX_PROJECT_CHARS} characters without U+0000, got {project_id[:MAX_PROJECT_CHARS]!r}"
+        )
+    if not 0 <= received <= MAX_TIME_US or not 0 <= events <= MAX_EVENTS:
         raise BadHeadersError(f"expected a time of receipt up to the year 9999 and a count of events, got {headers}")
     if version > SCHEMA_VERSION or kind not in RAW_KINDS:
         raise BadHeadersError(
             f"expected a record of version {SCHEMA_VERSION} or less and a known kind, got {version} {kind!r}"
         )
     return RawHeaders(cast("RawKind", kind), project_id, received, events, sdk_name, sdk_version)
+
+
+def headers_of_unreadable(headers: Mapping[str, bytes]) -> RawHeaders:
+    """What is taken for the headers of a record that no edge has written: one event of the project that it names, or of project ""."""
+    project = headers.get("project", b"").decode(errors="replace").replace("\x00", "")
+    return RawHeaders("ingestion", ProjectId(project[:MAX_PROJECT_CHARS]), 0, 1)
+
+
+def count_events(headers: Mapping[str, bytes]) -> tuple[ProjectId, int]:
+    """Whose events a raw record holds, and how many: what its headers state, else what is taken for it."""
+    try:
+        stated = decode_raw_headers(headers)
+    except BadHeadersError:
+        stated = headers_of_unreadable(headers)
+    return stated.project_id, stated.events
 
 
 def partition_of(project_id: str, entity_id: str, partitions: int) -> int:

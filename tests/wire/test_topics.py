@@ -1,0 +1,39 @@
+"""The headers of raw records: what an edge writes is read as written, and anything else is one event of somebody."""
+
+import pytest
+
+from tailrace.core.model import ProjectId
+from tailrace.wire.topics import BadHeadersError, RawHeaders, count_events, decode_raw_headers
+
+STATED = RawHeaders("ingestion", ProjectId("shop"), 1_700_000_000_000_000, 7, "python", "4.0")
+
+
+def encoded(**changes: bytes) -> dict[str, bytes]:
+    return dict(STATED.encode()) | changes
+
+
+def test_what_an_edge_states_is_read_as_stated() -> None:
+    assert decode_raw_headers(encoded()) == STATED
+    assert count_events(encoded()) == ("shop", 7)
+
+
+@pytest.mark.parametrize(
+    ("headers", "counted"),
+    [
+        ({}, ("", 1)),
+        (encoded(events=b"many"), ("shop", 1)),
+        (encoded(events=b"-1"), ("shop", 1)),
+        (encoded(events=b"1" + b"0" * 30), ("shop", 1)),
+        (encoded(v=b"99"), ("shop", 1)),
+        (encoded(project=b"sh\x00op"), ("shop", 1)),
+        (encoded(project=b"\xff"), ("�", 1)),
+        (encoded(project=b"x" * 5000), ("x" * 200, 1)),
+    ],
+    ids=str,
+)
+def test_headers_that_no_edge_writes_are_one_event_of_a_project_that_postgres_can_hold(
+    headers: dict[str, bytes], counted: tuple[str, int]
+) -> None:
+    with pytest.raises(BadHeadersError):
+        decode_raw_headers(headers)
+    assert count_events(headers) == counted
