@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import asyncpg
 
 from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
-from tailrace.admin.replay import Identity, Selection, replay_letters
+from tailrace.admin.dead_letter_replay import Identity, Selection, replay_letters
 from tailrace.core.model import DiscardReason
 from tailrace.runtime.settings import Settings
 
