@@ -10,7 +10,8 @@ import httpx
 from tailrace.core.model import ProjectId
 from tailrace.edge.app import create_app
 from tailrace.edge.publisher import PublishError, RawRecord
-from tailrace.runtime.keys import KeyCache, KeysUnavailableError, Principal, StoredKey
+from tailrace.edge.traffic import Traffic
+from tailrace.runtime.keys import KeyCache, KeysUnavailableError, Principal, Quota, StoredKey
 from tailrace.runtime.settings import Edge, Settings
 
 SECRET = "sk-lf-secret"
@@ -39,10 +40,11 @@ class MemoryPublisher:
 
 
 class MemoryKeyStore:
-    """The keys of three projects: pk-lf-a, pk-lf-b and the suspended pk-lf-suspended. `away`: it cannot be asked."""
+    """The keys of three projects: pk-lf-a, pk-lf-b and the suspended pk-lf-suspended. `away`: it cannot be asked. `quota`: that of project-a."""
 
     def __init__(self) -> None:
         self.away = False
+        self.quota = Quota()
 
     async def find(self, public_key: str) -> StoredKey | None:
         if self.away:
@@ -57,17 +59,21 @@ class MemoryKeyStore:
             organization_name="Org",
             access="full",
             suspended=name == "suspended",
+            quota=self.quota if name == "a" else Quota(),
         )
         return StoredKey(public_key, b"salt", hashlib.sha256(b"salt" + SECRET.encode()).digest(), principal)
 
 
 class EdgeUnderTest:
-    """The application with its fakes. Requests carry project-a's full key unless they say otherwise."""
+    """The application with its fakes. Requests carry project-a's full key unless they say otherwise. `now`: the clock of its limits."""
 
     def __init__(self, **limits: int) -> None:
         self.publisher = MemoryPublisher()
         self.store = MemoryKeyStore()
-        app = create_app(self.publisher, KeyCache(self.store), Settings(edge=Edge(**limits)))
+        self.now = 1_800_000_000.0
+        settings = Settings(edge=Edge(**limits))
+        self.traffic = Traffic(settings.edge, clock=lambda: self.now)
+        app = create_app(self.publisher, KeyCache(self.store), settings, self.traffic)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://edge"
         )

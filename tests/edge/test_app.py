@@ -170,12 +170,17 @@ async def test_a_small_body_that_inflates_without_end_is_given_up_at_the_limit(p
     assert response.status_code == 413
 
 
-async def test_bodies_that_do_not_fit_beside_each_other_are_503() -> None:
+@pytest.mark.parametrize(("project", "status"), [("a", 429), ("b", 503)])
+async def test_a_body_that_does_not_fit_beside_others_is_429_for_their_own_project_and_else_503(
+    project: str, status: int
+) -> None:
     edge = EdgeUnderTest(max_inflight_bytes=1024)
 
     async def slow_body() -> AsyncIterator[bytes]:
         yield b'{"batch": ['
-        assert (await edge.post(INGESTION, {"batch": [], "metadata": "x" * 2000})).status_code == 503
+        large: dict[str, Any] = {"batch": [], "metadata": "x" * 2000}
+        refused = await edge.post(INGESTION, large, key=full_key(project))
+        assert (refused.status_code, refused.headers["retry-after"]) == (status, "2")
         yield b"]}" + b" " * 2000
 
     alone = await edge.client.post(INGESTION, content=slow_body(), headers={"Authorization": full_key()})

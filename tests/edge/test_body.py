@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.edge.answers import Refusal
-from tailrace.edge.body import BodyLimit, InflightBytes, read_body
+from tailrace.edge.body import BodyLimit, drop_body, read_body
+from tailrace.edge.room import Room
 from tests.wire.json_strategies import patient
 
 
@@ -19,8 +20,12 @@ async def stream_of(data: bytes, step: int = 7, pause_seconds: float = 0) -> Asy
         yield data[start : start + step]
 
 
+def make_room(limit: int = 1_000_000) -> Room:
+    return Room(limit, "bytes", "share_of_bytes", lambda _: None)
+
+
 def make_limit(room: int = 1_000_000) -> BodyLimit:
-    return BodyLimit(InflightBytes(room))
+    return BodyLimit(make_room(room), "shop")
 
 
 @patient
@@ -53,8 +58,8 @@ async def test_a_sender_that_is_too_slow_is_refused() -> None:
 
 
 async def test_a_body_is_granted_beside_others_only_while_there_is_room() -> None:
-    room = InflightBytes(100)
-    first, second = BodyLimit(room), BodyLimit(room)
+    room = make_room(100)
+    first, second = BodyLimit(room, "shop"), BodyLimit(room, "till")
     await read_body(stream_of(b"x" * 90), "", first, most=1000)
 
     with pytest.raises(Refusal) as caught:
@@ -63,4 +68,12 @@ async def test_a_body_is_granted_beside_others_only_while_there_is_room() -> Non
 
     first.release()
     second.release()
-    assert await read_body(stream_of(b"x" * 500), "", BodyLimit(room), most=1000), "one alone is always granted"
+    assert await read_body(stream_of(b"x" * 500), "", BodyLimit(room, "till"), most=1000), "one alone is always granted"
+
+
+async def test_a_body_that_nobody_wants_is_read_to_its_end_and_no_further_than_the_limit() -> None:
+    await drop_body(stream_of(b"x" * 100), most=100)
+
+    with pytest.raises(Refusal) as caught:
+        await drop_body(stream_of(b"x" * 101), most=100)
+    assert caught.value.status == 413

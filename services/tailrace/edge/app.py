@@ -9,12 +9,12 @@ from starlette.routing import BaseRoute, Route
 
 from tailrace import __version__
 from tailrace.edge.answers import error_body, json_answer
-from tailrace.edge.body import InflightBytes
 from tailrace.edge.endpoint import Edge
 from tailrace.edge.ingestion import INGESTION
 from tailrace.edge.otlp import METRICS, TRACES
 from tailrace.edge.publisher import Publisher
 from tailrace.edge.scores import SCORES
+from tailrace.edge.traffic import Traffic
 from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.metrics import LabelCap
@@ -23,10 +23,11 @@ from tailrace.runtime.settings import Settings
 ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES)
 
 
-def create_app(publisher: Publisher, keys: KeyCache, settings: Settings) -> Starlette:
-    """The edge alone: its routes, its health, any origin allowed, JSON for every error."""
+def create_app(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic | None = None) -> Starlette:
+    """The edge alone: its routes, its health, any origin allowed, JSON for every error. `traffic` is watched by who passes it."""
+    traffic = traffic or Traffic(settings.edge)
     app = Starlette(
-        routes=[*routes(publisher, keys, settings), Route("/api/public/health", _health)],
+        routes=[*routes(publisher, keys, settings, traffic), Route("/api/public/health", _health)],
         middleware=[
             Middleware(AllowAnyOrigin),
         ],
@@ -36,10 +37,9 @@ def create_app(publisher: Publisher, keys: KeyCache, settings: Settings) -> Star
     return app
 
 
-def routes(publisher: Publisher, keys: KeyCache, settings: Settings) -> list[BaseRoute]:
+def routes(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic) -> list[BaseRoute]:
     """The write endpoints, for an origin that has other routes too. They take only POST."""
-    room = InflightBytes(settings.edge.max_inflight_bytes)
-    edge = Edge(publisher, keys, settings, room, LabelCap(settings.processing.max_metric_projects))
+    edge = Edge(publisher, keys, settings, traffic, LabelCap(settings.processing.max_metric_projects))
     return [endpoint.route(edge) for endpoint in ENDPOINTS]
 
 

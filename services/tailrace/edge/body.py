@@ -6,10 +6,11 @@ A body that would become too large is given up at its limit, so that a small one
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from tailrace.edge.answers import refuse
-from tailrace.runtime import metrics
+from tailrace.edge.room import Room
 
 MOST_SECONDS: Final = 120.0
 """A sender that is slower holds memory that others need."""
@@ -20,42 +21,23 @@ _COMPRESSED: Final = ("gzip", "x-gzip", "deflate")
 _PLAIN: Final = ("", "identity")
 
 
-class InflightBytes:
-    """The memory that bodies under way may take together. A body is always granted when there is no other."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-
-    def reserve(self, size: int, *, held: int) -> None:
-        """Grant `size` more bytes to one who holds `held`. Raises Refusal when the bodies of others leave no room."""
-        others = self._used - held
-        if others > 0 and self._used + size > self._limit:
-            raise refuse(503, "too many bytes are under way; try again", "overloaded")
-        self._used += size
-        metrics.edge_inflight.set(self._used)
-
-    def release(self, size: int) -> None:
-        self._used -= size
-        metrics.edge_inflight.set(self._used)
-
-
 class BodyLimit:
-    """What one body may take: `most` bytes decompressed, out of the room that all share."""
+    """What one body may take: `most` bytes decompressed, out of the room that all share and of its project's part of that."""
 
-    def __init__(self, room: InflightBytes) -> None:
+    def __init__(self, room: Room, project: str) -> None:
         self._room = room
+        self._project = project
         self.held = 0
 
     def take(self, size: int, most: int) -> None:
         """Raises Refusal."""
         if self.held + size > most:
             raise refuse(413, f"the body is larger than {most} bytes", "too_large")
-        self._room.reserve(size, held=self.held)
+        self._room.reserve(self._project, size, held=self.held)
         self.held += size
 
     def release(self) -> None:
-        self._room.release(self.held)
+        self._room.release(self._project, self.held)
 
 
 async def read_body(
@@ -66,14 +48,30 @@ async def read_body(
     if encoding not in _COMPRESSED and encoding not in _PLAIN:
         raise refuse(415, f"expected gzip, deflate or no Content-Encoding, got {encoding[:50]!r}", "invalid_request")
     pieces: list[bytes] = []
+    async with _within(seconds):
+        async for piece in stream if encoding in _PLAIN else _inflate(stream):
+            limit.take(len(piece), most)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def drop_body(stream: AsyncIterator[bytes], *, most: int, seconds: float = MOST_SECONDS) -> None:
+    """Read a body that nobody wants, and keep nothing of it. Raises Refusal."""
+    size = 0
+    async with _within(seconds):
+        async for piece in stream:
+            size += len(piece)
+            if size > most:
+                raise refuse(413, f"the body is larger than {most} bytes", "too_large")
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(seconds):
-            async for piece in stream if encoding in _PLAIN else _inflate(stream):
-                limit.take(len(piece), most)
-                pieces.append(piece)
+            yield
     except TimeoutError:
         raise refuse(408, f"the body took longer than {seconds:g} seconds", "timeout") from None
-    return b"".join(pieces)
 
 
 async def _inflate(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

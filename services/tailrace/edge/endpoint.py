@@ -13,8 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.edge.answers import Refusal, error_body, json_answer, refuse
-from tailrace.edge.body import BodyLimit, InflightBytes, read_body
+from tailrace.edge.body import BodyLimit, read_body
 from tailrace.edge.publisher import Publisher, PublishError, RawRecord
+from tailrace.edge.room import NOBODY
+from tailrace.edge.traffic import Traffic
 from tailrace.runtime import metrics
 from tailrace.runtime.keys import AuthError, KeyCache, KeysUnavailableError, Principal
 from tailrace.runtime.log import get_logger
@@ -37,43 +39,45 @@ class Edge(NamedTuple):
     publisher: Publisher
     keys: KeyCache
     settings: Settings
-    room: InflightBytes
+    traffic: Traffic
     projects: LabelCap
 
 
 class Call:
-    """An authenticated request under way."""
+    """An authenticated request under way. `sender`: who sends."""
 
-    def __init__(self, edge: Edge, request: Request, endpoint: str) -> None:
+    def __init__(self, edge: Edge, request: Request, endpoint: str, sender: Principal) -> None:
         self.edge = edge
         self.request = request
         self.endpoint = endpoint
+        self.sender = sender
         self.received_at_us = time.time_ns() // 1000
-        self.principal: Principal | None = None
         self.events = 0
-        self.limit = BodyLimit(edge.room)
-
-    @property
-    def sender(self) -> Principal:
-        """Who sends. Only for handlers, which run after authentication."""
-        if self.principal is None:
-            raise PermissionError("the request is not authenticated")
-        return self.principal
+        self.limit = BodyLimit(edge.traffic.bytes, sender.project_id)
+        self._charged_bytes = 0
 
     async def read(self, most: int) -> bytes:
         """The decompressed body. Raises Refusal."""
+        quotas = self.edge.traffic.quotas
         encoding = self.request.headers.get("content-encoding", "")
+        most = quotas.most_body_bytes(self.sender, most)
         body = await read_body(self.request.stream(), encoding, self.limit, most=most)
+        quotas.charge_bytes(self.sender, len(body))
+        self._charged_bytes = len(body)
         metrics.edge_received.labels(self.endpoint).inc(len(body))
         return body
 
     async def run(
         self, size: int, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        """Call `function`, which works on `size` bytes, without keeping other requests waiting."""
-        if size > _THREAD_BYTES:
-            return await asyncio.to_thread(function, *args, **kwargs)
-        return function(*args, **kwargs)
+        """Call `function`, which works on `size` bytes, when it is the project's turn, without keeping other requests waiting."""
+        async with self.edge.traffic.turns.hold(self.sender.project_id, 1):
+            if size > _THREAD_BYTES:
+                return await asyncio.to_thread(function, *args, **kwargs)
+            result = function(*args, **kwargs)
+            # The turn lasts until the loop has been round, so that those of other projects come in between.
+            await asyncio.sleep(0)
+            return result
 
     def partition_of(self, entity_id: str) -> int:
         return partition_of(self.sender.project_id, entity_id, self.edge.publisher.partitions)
@@ -97,11 +101,20 @@ class Call:
         """Returns when the log has all records. Raises Refusal when it cannot take them."""
         if not records:
             return
+        traffic, events = self.edge.traffic, sum(record.headers.events for record in records)
+        try:
+            traffic.quotas.charge_events(self.sender, events)
+        except Refusal:
+            traffic.quotas.give_back(self.sender, 0, self._charged_bytes)
+            raise
         try:
             await self.edge.publisher.publish(records)
         except PublishError as error:
+            traffic.quotas.give_back(self.sender, events, self._charged_bytes)
             raise refuse(503, f"{error}; try again", "unavailable") from None
-        self.events = sum(record.headers.events for record in records)
+        traffic.accepted(records)
+        traffic.quotas.accepted(self.sender, events, self._charged_bytes)
+        self.events = events
         (project,) = self.edge.projects.admit(self.sender.project_id)
         metrics.edge_accepted.labels(project, self.endpoint).inc(self.events)
 
@@ -121,35 +134,56 @@ class Endpoint(NamedTuple):
 
     def route(self, edge: Edge) -> Route:
         async def respond(request: Request) -> Response:
-            return await _respond(self, Call(edge, request, self.name))
+            return await _respond(self, edge, request)
 
         return Route(self.path, respond, methods=["POST"], name=self.name)
 
 
-async def _respond(endpoint: Endpoint, call: Call) -> Response:
+async def _respond(endpoint: Endpoint, edge: Edge, request: Request) -> Response:
     started = time.perf_counter()
+    call: Call | None = None
     try:
-        call.principal = await _authenticate(endpoint, call)
-        response = await endpoint.handle(call)
+        sender = await _authenticate(endpoint, edge, request)
+        call = Call(edge, request, endpoint.name, sender)
+        response = await _handle(endpoint, call)
     except Refusal as refusal:
-        call.reject(refusal.reason)
-        response = refusal.answer()
+        response = _refused(endpoint, edge, call, refusal)
     except ClientDisconnect:
-        call.reject("disconnected")
+        metrics.edge_rejected.labels(endpoint.name, "disconnected").inc()
         response = json_answer(error_body(400, "the connection ended before the body did"), 400)
     except Exception:
-        call.reject("internal_error")
+        metrics.edge_rejected.labels(endpoint.name, "internal_error").inc()
         log.exception("edge.request.failed", endpoint=endpoint.name)
         response = json_answer(error_body(500, "something is wrong on our side"), 500)
-    finally:
-        call.limit.release()
     _observe(endpoint.name, call, response.status_code, time.perf_counter() - started)
     return response
 
 
-async def _authenticate(endpoint: Endpoint, call: Call) -> Principal:
+async def _handle(endpoint: Endpoint, call: Call) -> Response:
+    """The handler's answer, within the limits of the sender's project. Raises Refusal."""
+    traffic, project = call.edge.traffic, call.sender.project_id
+    traffic.quotas.check(call.sender)
+    traffic.requests.reserve(project, 1, held=0)
     try:
-        principal = await call.edge.keys.authenticate(call.request.headers.get("authorization"))
+        response = await endpoint.handle(call)
+    finally:
+        call.limit.release()
+        traffic.requests.release(project, 1)
+    response.headers.update(traffic.quotas.headers(call.sender))
+    return response
+
+
+def _refused(endpoint: Endpoint, edge: Edge, call: Call | None, refusal: Refusal) -> Response:
+    metrics.edge_rejected.labels(endpoint.name, refusal.reason).inc()
+    if refusal.status == 429 and call is not None:
+        (project,) = edge.projects.admit(call.sender.project_id)
+        metrics.edge_limited.labels(project, refusal.reason).inc()
+    return refusal.answer()
+
+
+async def _authenticate(endpoint: Endpoint, edge: Edge, request: Request) -> Principal:
+    try:
+        principal = await _sender_of(edge, request)
     except AuthError as error:
         names = {"error": "UnauthorizedError"} if endpoint.named_auth_errors else {}
         status = 401 if endpoint.named_auth_errors else error.status
@@ -163,15 +197,23 @@ async def _authenticate(endpoint: Endpoint, call: Call) -> Principal:
     return principal
 
 
-def _observe(endpoint: str, call: Call, status: int, seconds: float) -> None:
+async def _sender_of(edge: Edge, request: Request) -> Principal:
+    edge.traffic.unknown.reserve(NOBODY, 1, held=0)
+    try:
+        return await edge.keys.authenticate(request.headers.get("authorization"))
+    finally:
+        edge.traffic.unknown.release(NOBODY, 1)
+
+
+def _observe(endpoint: str, call: Call | None, status: int, seconds: float) -> None:
     metrics.edge_requests.labels(endpoint, str(status)).inc()
     metrics.edge_request_seconds.labels(endpoint).observe(seconds)
     log.info(
         "edge.request.done",
         endpoint=endpoint,
         status=status,
-        project=call.principal.project_id if call.principal else None,
-        events=call.events,
-        bytes=call.limit.held,
+        project=call.sender.project_id if call else None,
+        events=call.events if call else 0,
+        bytes=call.limit.held if call else 0,
         ms=round(seconds * 1000, 1),
     )

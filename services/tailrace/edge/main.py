@@ -1,6 +1,6 @@
 """The edge process: settings in; a port that takes events until it is told to stop, then finishes what is under way.
 
-It needs Postgres to start, for the partition count of the raw log. Afterwards it takes events of known keys while Postgres is away.
+It needs Postgres to start, for the partition count of the raw log. Afterwards it takes events of known keys, within their quotas, while Postgres is away.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import asyncpg
 from tailrace.edge.app import create_app
 from tailrace.edge.publisher import KafkaPublisher, Publisher
 from tailrace.edge.retention import RetentionGuard
+from tailrace.edge.traffic import Traffic
 from tailrace.runtime.http import listening
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
@@ -42,10 +43,12 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
         pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="edge"))
         publisher = await stack.enter_async_context(publishing(settings, pool, health, stop))
         keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
+        traffic = Traffic(settings.edge)
         watching = await stack.enter_async_context(
-            in_background(watch_keys(keys, require_dsn(settings.postgres), stop))
+            in_background(watch_keys(keys, require_dsn(settings.postgres), stop), traffic.watch(pool, stop))
         )
-        serving = await stack.enter_async_context(listening(create_app(publisher, keys, settings), settings.process))
+        app = create_app(publisher, keys, settings, traffic)
+        serving = await stack.enter_async_context(listening(app, settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)
         health.block("stop", "stopping")

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from tailrace.edge.answers import Refusal, json_answer, refuse
+from tailrace.edge.body import drop_body
 from tailrace.edge.endpoint import Call, Endpoint
 from tailrace.runtime.kafka import MAX_REQUEST_BYTES
 from tailrace.wire.otlp import OtlpError, OtlpKind, Split, SplitRule, split_request
@@ -36,8 +37,7 @@ async def take_traces(call: Call) -> Response:
 
 async def drop_metrics(call: Call) -> Response:
     """`POST /api/public/otel/v1/metrics`: 200, so that a generic exporter does not fail."""
-    async for _ in call.request.stream():
-        pass
+    await drop_body(call.request.stream(), most=call.edge.settings.edge.max_body_bytes)
     return json_answer({})
 
 

@@ -1,15 +1,17 @@
 """Publishing: records in, and a return only when the log has every one of them in its in-sync replicas.
 
-The Kafka publisher bounds the bytes that it hands to the client at once. A producer whose send failed or timed out is replaced: with
+The Kafka publisher bounds the bytes that it hands to the client at once, and lets projects hand theirs over in turn. A producer whose send failed or timed out is replaced: with
 idempotence, a lost batch leaves a gap in its sequence that the broker never accepts again. A replaced producer's records may
 still arrive; their sender was told to send again, and a repetition changes nothing.
 """
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple, Protocol
 
-from tailrace.runtime.kafka import KAFKA_ERRORS, MOST_BYTES_AT_ONCE, ByteGate, dispose_producer, make_producer
+from tailrace.edge.gate import FairGate
+from tailrace.runtime.kafka import KAFKA_ERRORS, MOST_BYTES_AT_ONCE, dispose_producer, make_producer
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka, SettingsError
@@ -18,6 +20,8 @@ from tailrace.wire.topics import RawHeaders, topics_of
 log = get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+_MOST_BYTES_OF_A_PROJECT: Final = 8 * 1024 * 1024
+"""What one project has on its way at once. More would stand in the client's queues before the records of others, and be no faster."""
 
 
 class RawRecord(NamedTuple):
@@ -54,7 +58,7 @@ class KafkaPublisher:
         self._partitions = partitions
         self._health = health
         self._producer: Any = None
-        self._gate = ByteGate(MOST_BYTES_AT_ONCE)
+        self._gate = FairGate(MOST_BYTES_AT_ONCE, _MOST_BYTES_OF_A_PROJECT)
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -71,8 +75,7 @@ class KafkaPublisher:
             raise PublishError("Kafka does not answer")
         sends = [asyncio.create_task(self._send(producer, record)) for record in records]
         try:
-            async with asyncio.timeout(self._settings.send_timeout_seconds):
-                await asyncio.gather(*sends)
+            await asyncio.gather(*sends)
         except (*KAFKA_ERRORS, AssertionError) as error:
             self._retire(producer, error)
             raise PublishError(f"Kafka did not take the records: {type(error).__name__}") from None
@@ -91,15 +94,22 @@ class KafkaPublisher:
 
     async def _send(self, producer: Any, record: RawRecord) -> None:
         headers = record.headers
-        async with self._gate.hold(len(record.body)):
-            acknowledged = await producer.send(
-                self._topic,
-                value=record.body,
-                key=headers.project_id.encode(),
-                partition=record.partition,
-                headers=headers.encode(),
-            )
-            await acknowledged
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._settings.send_timeout_seconds):
+                    await stack.enter_async_context(self._gate.hold(headers.project_id, len(record.body)))
+            except TimeoutError:
+                # A crowd is not the producer's fault: it is not replaced for that.
+                raise PublishError("too many records wait for Kafka") from None
+            async with asyncio.timeout(self._settings.send_timeout_seconds):
+                acknowledged = await producer.send(
+                    self._topic,
+                    value=record.body,
+                    key=headers.project_id.encode(),
+                    partition=record.partition,
+                    headers=headers.encode(),
+                )
+                await acknowledged
 
     def _retire(self, producer: Any, error: BaseException) -> None:
         if producer is not self._producer:

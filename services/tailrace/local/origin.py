@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.edge import app as edge
 from tailrace.edge.main import publishing
+from tailrace.edge.traffic import Traffic
 from tailrace.query import app as query
 from tailrace.runtime.http import listening
 from tailrace.runtime.kafka import require_bootstrap_servers
@@ -42,13 +43,15 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
         pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="serve"))
         publisher = await stack.enter_async_context(publishing(settings, pool, health, stop))
         keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
+        traffic = Traffic(settings.edge)
         watching = await stack.enter_async_context(
             in_background(
                 watch_keys(keys, require_dsn(settings.postgres), stop),
                 watch_postgres(pool, health, stop),
+                traffic.watch(pool, stop),
             )
         )
-        origin = one_origin(edge.create_app(publisher, keys, settings), query.create_app(pool, keys, settings))
+        origin = one_origin(edge.create_app(publisher, keys, settings, traffic), query.create_app(pool, keys, settings))
         serving = await stack.enter_async_context(listening(origin, settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)

@@ -35,6 +35,7 @@ edge_paced_projects = Gauge(
     "tailrace_edge_paced_projects", "Projects slowed because the processors are behind and they send the most."
 )
 edge_known_edges = Gauge("tailrace_edge_known_edges", "Living edges that divide the quotas, this one included.")
+edge_inflight_requests = Gauge("tailrace_edge_inflight_requests", "Authenticated writes that are not answered yet.")
 edge_keys_cached = Gauge("tailrace_edge_cached_keys", "API keys held in memory.")
 
 # Every consumer
@@ -105,6 +106,32 @@ sink_refused = Counter("tailrace_sink_refused_records", "Records that Postgres r
 sink_skipped = Counter(
     "tailrace_sink_skipped_records", "Records of an old owner or already applied, by cause.", ["cause"]
 )
+
+# Auditor
+conservation_events = Gauge(
+    "tailrace_conservation_events",
+    "Events since the first, by what became of them: accepted = applied + dead_lettered + in_flight + given_up.",
+    ["project", "state"],
+)
+conservation_broken_events = Gauge(
+    "tailrace_conservation_broken_events",
+    "Events by which that equation is off for longer than the grace time; 0 when it holds.",
+    ["project", "partition"],
+)
+conservation_broken_usd = Gauge(
+    "tailrace_conservation_broken_usd",
+    "Money by which windows and counted observations differ for longer than the grace time; 0 when they agree.",
+    ["project"],
+)
+audit_behind_seconds = Gauge(
+    "tailrace_audit_behind_seconds",
+    "Since a partition's events were last held against the log, up to all that is applied.",
+    ["partition"],
+)
+audit_costs_behind_seconds = Gauge(
+    "tailrace_audit_costs_behind_seconds", "Since all windows and observations were last compared."
+)
+audit_read_records = Counter("tailrace_audit_read_records", "Raw records whose headers were counted.")
 
 # Query
 query_requests = Counter("tailrace_query_requests", "Requests by route and status code.", ["route", "status"])

@@ -1,0 +1,86 @@
+"""All that the edge knows of its traffic as a whole: requests and records in, limits out, kept up to date in the background. Only composes.
+
+No request waits for Postgres here. While Postgres is away, quotas hold with the last shares, and nobody is slowed for a backlog that cannot be seen.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+
+from tailrace.edge.backlog import Backlog
+from tailrace.edge.demand import Demand
+from tailrace.edge.exchange import Exchange
+from tailrace.edge.gate import FairGate
+from tailrace.edge.pace import Pacer
+from tailrace.edge.publisher import RawRecord
+from tailrace.edge.quotas import Quotas
+from tailrace.edge.room import Room
+from tailrace.runtime import metrics
+from tailrace.runtime.log import get_logger
+from tailrace.runtime.postgres import OUTAGE_ERRORS, SCHEMA_ERRORS
+from tailrace.runtime.settings import Edge
+
+log = get_logger(__name__)
+
+LOOK_SECONDS: Final = 0.25
+_TURNS: Final = 4
+_TURNS_OF_A_PROJECT: Final = 3
+
+_applied = (
+    "select partition, micros(applied_received_at) as at from stream_progress where applied_received_at is not null"
+)
+
+
+class Traffic:
+    """The limits of one edge. `watch` runs beside it; without that, quotas are not divided and nobody is slowed."""
+
+    def __init__(self, settings: Edge, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._backlog = Backlog()
+        self._exchange = Exchange(Demand(clock()))
+        self._pacer = Pacer(self._exchange, settings.pace_lag_seconds)
+        self.quotas = Quotas(settings, self._exchange, self._pacer, clock)
+        self.bytes = Room(settings.max_inflight_bytes, "bytes", "share_of_bytes", metrics.edge_inflight.set)
+        requests = settings.max_inflight_requests
+        self.requests = Room(requests, "requests", "share_of_requests", metrics.edge_inflight_requests.set)
+        self.unknown = Room(2 * requests, "requests", "share_of_requests", lambda _: None)
+        """Requests whose key is looked up, which may take as long as Postgres does."""
+        self.turns = FairGate(_TURNS, _TURNS_OF_A_PROJECT)
+        """Who may use the processor for the body it sent."""
+
+    def accepted(self, records: Sequence[RawRecord]) -> None:
+        """These are in the log."""
+        for record in records:
+            self._backlog.note(record.partition, record.headers.received_at_us)
+
+    async def watch(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
+        """Follow the other edges and the processors until `stop`."""
+        await asyncio.gather(self._exchange.run(pool, stop, self._clock), self._follow(pool, stop))
+
+    async def _follow(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if self._backlog.empty:
+                self._look({})
+            else:
+                await self._ask(pool)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+    async def _ask(self, pool: asyncpg.Pool) -> None:
+        try:
+            rows: list[Any] = await pool.fetch(_applied, timeout=5)
+        except (*OUTAGE_ERRORS, *SCHEMA_ERRORS) as error:
+            log.warning("edge.backlog.unknown", error=type(error).__name__)
+            self._pacer.let_go()
+        else:
+            self._look({row["partition"]: row["at"] for row in rows})
+
+    def _look(self, applied_us: dict[int, int]) -> None:
+        now = self._clock()
+        finding = self._backlog.look(applied_us, now)
+        metrics.edge_behind_seconds.set(finding.behind_seconds)
+        self._pacer.adjust(finding, now)
