@@ -1,6 +1,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -132,6 +133,14 @@ async def test_an_id_may_hold_slashes_raw_or_encoded(client: httpx.AsyncClient, 
     await seed.trace("a/b c")
 
     assert (await get(client, f"/api/public/traces/{path}"))["id"] == "a/b c"
+
+
+@pytest.mark.parametrize("id_", ["a\nb", "\n", "a\n"])
+async def test_an_id_may_hold_line_ends(client: httpx.AsyncClient, seed: Seed, id_: str) -> None:
+    await seed.trace(id_)
+
+    assert (await get(client, f"/api/public/traces/{quote(id_)}"))["id"] == id_
+    assert (await get(client, f"/api/tailrace/v1/traces/{quote(id_)}/tree"))["trace"]["id"] == id_
 
 
 @pytest.mark.parametrize("id_", ["nobody", "%00", "%FF", "a%00b", "%F0%9F%90%98", "x" * 4000])

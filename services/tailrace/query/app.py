@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import asyncpg
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -26,22 +27,37 @@ REQUESTS_PER_CONNECTION: Final = 8
 _handlers: Final = {
     "/api/public/projects": list_projects,
     "/api/public/traces": list_traces,
-    "/api/public/traces/{id:path}": get_trace,
+    "/api/public/traces/{id:id}": get_trace,
     "/api/public/observations": list_observations,
-    "/api/public/observations/{id:path}": get_observation,
+    "/api/public/observations/{id:id}": get_observation,
     "/api/public/v2/observations": list_observations_v2,
     "/api/public/sessions": list_sessions,
-    "/api/public/sessions/{id:path}": get_session,
+    "/api/public/sessions/{id:id}": get_session,
     "/api/public/scores": list_scores_v1,
-    "/api/public/scores/{id:path}": get_score_v1,
+    "/api/public/scores/{id:id}": get_score_v1,
     "/api/public/v2/scores": list_scores_v2,
-    "/api/public/v2/scores/{id:path}": get_score_v2,
+    "/api/public/v2/scores/{id:id}": get_score_v2,
     "/api/public/v3/scores": list_scores_v3,
     "/api/tailrace/v1/users": list_users,
-    "/api/tailrace/v1/users/{id:path}/windows": list_windows,
-    "/api/tailrace/v1/traces/{id:path}/tree": get_tree,
+    "/api/tailrace/v1/users/{id:id}/windows": list_windows,
+    "/api/tailrace/v1/traces/{id:id}/tree": get_tree,
 }
-"""Ids may hold slashes, raw or encoded; what follows an id is found from the right end."""
+"""Ids may hold slashes, raw or encoded, and any other character; what follows an id is found from the right end."""
+
+
+class _IdConvertor(Convertor[str]):
+    """An id in a path, also one that holds line ends."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", _IdConvertor())
 
 
 def create_app(

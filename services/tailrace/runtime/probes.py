@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.runtime import metrics
+from tailrace.runtime.http_protocol import JsonRefusals
 
 
 class Health:
@@ -115,6 +116,7 @@ def make_server(app: Callable[..., Any], *, host: str, port: int) -> QuietServer
         app,
         host=host,
         port=port,
+        http=JsonRefusals,
         log_config=None,
         access_log=False,
         lifespan="off",
