@@ -32,6 +32,7 @@ COMMANDS = (
     Command("meter", "tailrace.meter.main", "run a meter"),
     Command("sink", "tailrace.sink.main", "run a sink"),
     Command("query", "tailrace.query.main", "run the read API"),
+    Command("auditor", "tailrace.auditor.main", "run the standing audit of events and money"),
     Command("migrate", "tailrace.admin.migrate", "bring the database to this release's schema", is_operators=True),
     Command(
         "topics", "tailrace.admin.topics", "create the Kafka topics and fix the partition count", is_operators=True

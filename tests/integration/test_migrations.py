@@ -14,7 +14,16 @@ from tailrace.runtime.resources import schemas
 
 pytestmark = pytest.mark.integration
 
-REFERENCE_TABLES = {"organizations", "api_keys", "edges", "streams", "stream_progress", "stream_commands"}
+REFERENCE_TABLES = {
+    "organizations",
+    "api_keys",
+    "edges",
+    "streams",
+    "stream_progress",
+    "stream_commands",
+    "audit_progress",
+    "audit_walks",
+}
 """Small tables that every node of a cluster holds whole: their keys need no project."""
 
 BOOKKEEPING = "schema_migrations"

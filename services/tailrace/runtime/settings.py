@@ -256,6 +256,30 @@ class Processing(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1000
 
 
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """The standing audit of events and money."""
+
+    interval_seconds: Annotated[
+        int,
+        Meta("TAILRACE_AUDIT_INTERVAL_SECONDS", "seconds", "How often the auditor counts what is new in the log.", 1),
+    ] = 10
+    grace_seconds: Annotated[
+        int,
+        Meta(
+            "TAILRACE_AUDIT_GRACE_SECONDS",
+            "seconds",
+            "A difference that stays for longer is an alarm; longer than an event takes from acceptance to Postgres.",
+            0,
+        ),
+    ] = 60
+    cost_percent: Annotated[
+        int,
+        Meta(
+            "TAILRACE_AUDIT_COST_PERCENT", "percent", "Share of the time that the audit of money may ask Postgres.", 1
+        ),
+    ] = 5
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set, one struct for each component."""
 
@@ -265,6 +289,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     postgres: Postgres = Postgres()
     edge: Edge = Edge()
     processing: Processing = Processing()
+    audit: Audit = Audit()
 
 
 class Setting(NamedTuple):
