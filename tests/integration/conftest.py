@@ -5,16 +5,14 @@ from collections.abc import AsyncGenerator
 import pytest
 import structlog
 
-from tailrace.assembler import owner
 from tests.integration.partition import open_partition_pool
 from tests.integration.worker import World
 
 
 @pytest.fixture
-async def world(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[World]:
-    """Two owners who both think that they have the partition do not wait for long here, and tracebacks are short."""
+async def world(postgres_dsn: str) -> AsyncGenerator[World]:
+    """Tracebacks are short here."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
-    monkeypatch.setattr(owner, "FENCED_PAUSE_SECONDS", 0.2)
     pool = await open_partition_pool(postgres_dsn)
     yield World(pool)
     await pool.close()

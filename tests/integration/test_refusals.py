@@ -1,6 +1,7 @@
 """What cannot be folded, sent or stored: one dead letter with the sender's bytes, and everything after it goes on."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -10,8 +11,10 @@ import pytest
 from tailrace.assembler import batch, owner
 from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.pricing import Price, PriceTable
-from tailrace.runtime.failures import MOST_FAILURES
 from tailrace.runtime.settings import Processing
+from tailrace.sink import repository
+from tailrace.sink.tables import Table, rows_of
+from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import RawHeaders
 from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
@@ -115,17 +118,6 @@ async def test_a_database_of_another_release_ends_the_assembler_and_buries_nothi
     assert world.assembled == []
 
 
-async def test_a_burst_of_our_own_failures_across_projects_stops_the_process(world: World) -> None:
-    for number in range(MOST_FAILURES + 10):
-        world.topic.append([generation("t", "g", model="brittle")], project_id=f"p{number % 2}")
-    worker = world.worker(prices=BrittleTable(times=1000))
-    async with worker.running(), world.sink().running():
-        await eventually(worker.assembler.failed.done, seconds=60)
-
-    assert "unexpected failures" in str(worker.assembler.failed.exception())
-    assert (await world.progress())["applied_origin"] < MOST_FAILURES
-
-
 async def test_headers_that_no_edge_writes_are_a_dead_letter(world: World) -> None:
     good = dict(world.topic.append([generation("t", "g0")]).headers)
     for name, value in (("received", b"1" + b"0" * 30), ("received", b"-5"), ("events", b"-1"), ("events", b"0.5")):
@@ -177,6 +169,71 @@ async def test_what_postgres_refuses_is_one_dead_letter_with_its_bytes_and_the_n
     assert [row["id"] for row in rows] == ["g0", "g1", "g3", "g4"]
     assert await world.pool.fetchval("select observation_count from traces") == 4
     assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
+async def test_what_postgres_refuses_after_its_raw_record_has_expired_is_a_dead_letter_that_says_so(
+    world: World,
+) -> None:
+    await world.pool.execute(
+        """create function refuse() returns trigger language plpgsql as $$
+           begin raise exception 'this id is refused'; end $$;
+           create trigger refuse before insert on observations for each row when (new.id = 'g1') execute function refuse()"""
+    )
+    async with world.worker().running():
+        for number in range(3):
+            world.topic.append([generation("t", f"g{number}"), generation("t", f"h{number}")])
+        await eventually(lambda: len(world.assembled) == 3)
+        world.topic.expire(2)
+        async with world.sink().running():
+            await world.all_applied()
+
+    assert await _letters(world) == [(1, 0, "refused_by_postgres", b"")]
+    detail = await world.pool.fetchval("select detail from dead_letters")
+    assert detail == "RaiseError: this id is refused; kept without its bytes: the raw log begins at 2"
+    assert await world.counts() == (6, 4, 2)
+
+
+@pytest.mark.parametrize("value", [2**63, "\ud800", ()])
+async def test_what_the_driver_cannot_write_is_refused_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    for number in range(3):
+        world.topic.append([generation("t", f"g{number}")])
+    _give_out(monkeypatch, "g1", value)
+    await _run(world, world.worker())
+
+    assert [(origin, reason) for origin, _, reason, _ in await _letters(world)] == [(1, "refused_by_postgres")]
+    assert await world.counts() == (3, 2, 1)
+
+
+async def test_a_value_error_of_our_own_code_buries_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world.worker().running():
+        world.topic.append([generation("t", "g0")])
+        await eventually(lambda: len(world.assembled) == 1)
+
+    def fail(*_: object) -> list[object]:
+        raise ValueError("a fault of our own")
+
+    monkeypatch.setattr(repository, "rows_of", fail)
+    with pytest.raises(ValueError, match="a fault of our own"):
+        await world.sink().apply()
+
+    assert await _letters(world) == []
+    assert (await world.progress())["applied_origin"] == -1
+
+
+def _give_out(monkeypatch: pytest.MonkeyPatch, span: str, value: object) -> None:
+    """Let the sink read `value` as the name or the tokens of the observation `span`."""
+
+    def rows_with_value(table: Table, records: Sequence[AssembledRecord]) -> list[tuple[object, ...]]:
+        rows = [list(row) for row in rows_of(table, records)]
+        if table.name == "observations":
+            for row in rows:
+                if row[table.columns.index("id")] == span:
+                    row[table.columns.index("name" if isinstance(value, str) else "total_tokens")] = value
+        return [tuple(row) for row in rows]
+
+    monkeypatch.setattr(repository, "rows_of", rows_with_value)
 
 
 async def test_an_index_entry_that_is_too_long_is_refused_alone(world: World) -> None:

@@ -12,13 +12,12 @@ from tailrace.assembler.owner import Tools
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.state import PartitionState
 from tailrace.core.pricing import PriceTable, load_price_table
-from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.probes import Health
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Processing
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter, RawGoneError, RawOrigin
 from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
 from tests.events import Event
 from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic, eventually
@@ -55,7 +54,6 @@ class Worker:
         self.health = Health("assembler", stall_seconds=60, clock=self.clock)
         self.health.started()
         self.repository = repository or Repository(pool)
-        self.budget = FailureBudget()
         self.tools = Tools(
             log=self.log,
             repository=self.repository,
@@ -65,7 +63,7 @@ class Worker:
             partitions=1,
             limits=limits or Processing(),
             health=self.health,
-            budget=self.budget,
+            fenced_pause_seconds=0.2,
         )
         self.assembler = Assembler(lambda: self.tools)
         self._stop = asyncio.Event()
@@ -131,7 +129,8 @@ class Sink:
 
     async def _fetch_raw(self, _: int, offset: int) -> RawOrigin:
         record = self._topic.read(offset)
-        assert record is not None
+        if record is None:
+            raise RawGoneError(f"the raw log begins at {self._topic.first}")
         return RawOrigin(self._topic.headers_of(offset), record.value)
 
 
@@ -202,13 +201,13 @@ class World:
 
         await eventually(is_applied, seconds=seconds)
 
-    async def halted(self) -> str:
+    async def halted(self, *, seconds: float = 15) -> str:
         """Wait until the partition stands still; returns the reason."""
 
         async def is_halted() -> bool:
             return (await self.progress())["halted_reason"] is not None
 
-        await eventually(is_halted)
+        await eventually(is_halted, seconds=seconds)
         return str((await self.progress())["halted_reason"])
 
 

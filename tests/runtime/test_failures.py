@@ -1,46 +1,99 @@
-"""A sender's odd record is a dead letter; a burst of our own failures across projects stops the process."""
+"""A sender's odd record is a dead letter; a burst of failures that no one sender can be at fault for makes the partition stand still."""
 
 import pytest
 
-from tailrace.runtime.failures import MOST_FAILURES, WINDOW_RECORDS, FailureBudget, TooManyFailuresError
+from tailrace.runtime.failures import (
+    MOST_FAILURES,
+    RUN_RECORDS,
+    WINDOW_RECORDS,
+    FailureBudget,
+    TooManyFailuresError,
+)
 
 
-def spend(budget: FailureBudget, project: str, number: int) -> None:
-    budget.note_record()
-    budget.spend(project, (0, number))
+def spend_run(budget: FailureBudget, length: int, *projects: str, first: int = 0) -> None:
+    for number in range(length):
+        budget.spend(projects[number % len(projects)], first + number)
 
 
-def test_many_failures_of_one_project_stop_nothing() -> None:
+def test_many_failures_of_one_project_stop_nothing_while_others_are_applied() -> None:
     budget = FailureBudget()
-    for number in range(10 * MOST_FAILURES):
-        spend(budget, "p", number)
+    for number in range(10 * WINDOW_RECORDS):
+        if number % 500 == 0:
+            budget.note_fine("other", number)
+        else:
+            budget.spend("p", number)
+
+
+def test_odd_records_among_the_good_ones_of_the_only_project_stop_nothing() -> None:
+    budget = FailureBudget()
+    for number in range(10 * WINDOW_RECORDS):
+        if number % 2:
+            budget.note_fine("p", number)
+        else:
+            budget.spend("p", number)
+
+
+def test_when_nearly_all_that_the_only_project_sends_fails_it_is_too_much() -> None:
+    budget = FailureBudget()
+    budget.note_fine("p", 99)
+    spend_run(budget, MOST_FAILURES, "p", first=100)
+
+    with pytest.raises(TooManyFailuresError, match="21 of the last 40 records failed unexpectedly, and nobody else's"):
+        budget.spend("p", 100 + MOST_FAILURES)
+
+
+def test_who_was_applied_long_ago_speaks_for_nobody_now() -> None:
+    budget = FailureBudget(fine={"other": 0})
+    spend_run(budget, MOST_FAILURES, "p", first=WINDOW_RECORDS)
+
+    with pytest.raises(TooManyFailuresError):
+        budget.spend("p", WINDOW_RECORDS + MOST_FAILURES)
 
 
 def test_as_many_failures_of_several_projects_as_are_allowed_stop_nothing() -> None:
-    budget = FailureBudget()
-    for number in range(MOST_FAILURES):
-        spend(budget, f"p{number}", number)
+    spend_run(FailureBudget(), MOST_FAILURES, "p", "q", "r")
 
 
-def test_one_more_of_several_projects_stops() -> None:
-    budget = FailureBudget()
-    for number in range(MOST_FAILURES):
-        spend(budget, f"p{number % 2}", number)
+def test_one_more_of_several_projects_is_too_much_whoever_else_is_applied() -> None:
+    budget = FailureBudget(fine={"other": 0})
+    spend_run(budget, MOST_FAILURES, "p", "q")
 
-    with pytest.raises(TooManyFailuresError, match="21 unexpected failures in 1000 records of 2 projects"):
-        spend(budget, "p0", MOST_FAILURES)
+    with pytest.raises(TooManyFailuresError, match="21 of the last 1000 records, of 2 projects, failed unexpectedly"):
+        budget.spend("p", MOST_FAILURES)
 
 
 def test_the_same_record_over_and_over_is_one_failure() -> None:
     budget = FailureBudget()
     for _ in range(10 * MOST_FAILURES):
-        spend(budget, "p0", 1)
-        spend(budget, "p1", 2)
+        budget.spend("p", 1)
+        budget.spend("q", 2)
 
 
 def test_failures_that_are_long_past_are_forgiven() -> None:
     budget = FailureBudget()
     for number in range(10 * MOST_FAILURES):
-        spend(budget, f"p{number % 2}", number)
-        for _ in range(WINDOW_RECORDS // MOST_FAILURES):
-            budget.note_record()
+        budget.spend(f"p{number % 2}", number * (WINDOW_RECORDS // MOST_FAILURES))
+
+
+def test_a_budget_that_is_read_back_goes_on_where_the_last_one_ended() -> None:
+    budget = FailureBudget([(number, f"p{number % 2}") for number in range(MOST_FAILURES)], {})
+
+    with pytest.raises(TooManyFailuresError):
+        budget.spend("p0", MOST_FAILURES)
+
+
+def test_what_an_old_log_knew_behind_this_place_counts_for_nothing() -> None:
+    budget = FailureBudget([(number, f"p{number % 2}") for number in range(5000, 5100)], {"other": 9000})
+    spend_run(budget, MOST_FAILURES, "p")
+    with pytest.raises(TooManyFailuresError):
+        budget.spend("p", MOST_FAILURES)
+
+
+def test_projects_that_were_fine_long_ago_take_no_memory() -> None:
+    budget = FailureBudget()
+    for number in range(10 * WINDOW_RECORDS):
+        budget.note_fine(f"p{number}", number)
+
+    assert len(budget._fine) <= 2 * WINDOW_RECORDS  # pyright: ignore[reportPrivateUsage]
+    assert RUN_RECORDS < WINDOW_RECORDS

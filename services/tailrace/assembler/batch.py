@@ -46,10 +46,10 @@ class FoldFailedError(Exception):
 
 
 class BatchFailedError(Exception):
-    """What a batch needs could not be loaded: one of its records, up to the one at `last`, is to blame. The state must be thrown away."""
+    """A batch cannot be folded: one of its records, up to the one at `last`, is to blame. The state must be thrown away."""
 
     def __init__(self, last: int) -> None:
-        super().__init__(f"loading for the raw records up to {last} failed")
+        super().__init__(f"folding the raw records up to {last} together failed")
         self.last = last
 
 
@@ -127,9 +127,9 @@ class BatchFolder:
     async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
         """The assembled records, chunks of one raw record together. `doomed`: by offset.
 
-        Raises FoldFailedError and BatchFailedError.
+        Raises FoldFailedError, BatchFailedError and TooManyFailuresError.
         """
-        mapped = [self._map(record, doomed.get(record.offset)) for record in batch]
+        mapped = self._map_batch(batch, doomed)
         with blaming_batch(batch):
             await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
@@ -152,8 +152,16 @@ class BatchFolder:
         """Let applied state go until the bound holds. Never while a fold is under way: it counts on what it has loaded."""
         self.state.evict(self.applied_seen)
 
+    def _map_batch(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[MappedRecord]:
+        """What is within the budget is buried before the partition stands still: one record at a time, so that nothing waits with it."""
+        try:
+            return [self._map(record, doomed.get(record.offset)) for record in batch]
+        except TooManyFailuresError as error:
+            if len(batch) == 1:
+                raise
+            raise BatchFailedError(batch[-1].offset) from error
+
     def _map(self, record: RawRecord, doom: Doom | None) -> MappedRecord:
-        self._budget.note_record()
         try:
             headers = decode_raw_headers(dict(record.headers))
         except BadHeadersError as error:
@@ -174,8 +182,14 @@ class BatchFolder:
 
     def _failed(self, headers: RawHeaders, record: RawRecord, doom: Doom) -> Mapped:
         if doom.reason == "internal_error":
-            self._budget.spend(headers.project_id, (self.epoch.partition, record.offset))
+            self._spend(headers, record, doom)
         return all_dead(headers, Reject(doom.reason, doom.detail, None, record.value if doom.keep_bytes else b""))
+
+    def _spend(self, headers: RawHeaders, record: RawRecord, doom: Doom) -> None:
+        try:
+            self._budget.spend(headers.project_id, record.offset)
+        except TooManyFailuresError as error:
+            raise TooManyFailuresError(f"{error}; the record at {record.offset}: {doom.detail}") from None
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)
@@ -262,6 +276,8 @@ class BatchFolder:
                 dead_lettered=len(rejects),
             )
         ]
+        if counts[0].applied:
+            self._budget.note_fine(headers.project_id, record.offset)
         letters = [dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
         shared = self._shared_rows(record.offset, folded)
         metrics.assembler_folded.labels(headers.kind).inc(counts[0].applied)

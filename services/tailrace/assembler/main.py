@@ -9,11 +9,10 @@ from typing import Any
 import asyncpg
 
 from tailrace.assembler.app import Assembler, connect
-from tailrace.assembler.owner import Tools
+from tailrace.assembler.owner import Tools, fenced_pause_seconds
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.sender import KafkaSender
 from tailrace.core.pricing import load_price_table
-from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
@@ -62,7 +61,7 @@ async def _run_app(
         partitions=partitions,
         limits=settings.processing,
         health=health,
-        budget=FailureBudget(),
+        fenced_pause_seconds=fenced_pause_seconds(settings.kafka),
     )
     assembler = Assembler(lambda: tools)
     connect(app, topics.raw, assembler)

@@ -16,20 +16,18 @@ from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
-from tailrace.runtime.failures import FailureBudget
-from tailrace.runtime.kafka import KAFKA_ERRORS, MAX_RECORD_BYTES
+from tailrace.runtime.failures import TooManyFailuresError
+from tailrace.runtime.kafka import KAFKA_ERRORS, MAX_RECORD_BYTES, heartbeat_seconds
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
-from tailrace.runtime.settings import Processing
+from tailrace.runtime.settings import Kafka, Processing
 from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import Topics
 
 log = get_logger(__name__)
 
 ENVELOPE_BYTES: Final = 1024
-FENCED_PAUSE_SECONDS: Final = 3.0
-"""After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
 
 
 class Tools(NamedTuple):
@@ -43,7 +41,12 @@ class Tools(NamedTuple):
     partitions: int
     limits: Processing
     health: Health
-    budget: FailureBudget
+    fenced_pause_seconds: float
+
+
+def fenced_pause_seconds(settings: Kafka) -> float:
+    """After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
+    return heartbeat_seconds(settings) + 1.0
 
 
 class TooLargeError(Exception):
@@ -164,13 +167,13 @@ class PartitionOwner:
         """Why the epoch ended, and what the next one must do otherwise. Raises what no epoch will do better."""
         match error:
             case Superseded():
-                ending = Ending(error.cause, FENCED_PAUSE_SECONDS if error.cause == "fenced" else 0.1)
+                ending = Ending(error.cause, self._tools.fenced_pause_seconds if error.cause == "fenced" else 0.1)
             case FoldFailedError():
                 self._note_failure(error)
                 ending = Ending("fold_failed", 0.1, traceback=True)
             case BatchFailedError():
                 self._intake.take_singly(error.last)
-                ending = Ending("load_failed", 0.1, traceback=True)
+                ending = Ending("batch_failed", 0.1, traceback=True)
             case TooLargeError():
                 self._doom_too_large(error)
                 ending = Ending("too_large", 0.1)
@@ -182,15 +185,7 @@ class PartitionOwner:
     async def _own(self, cause: str) -> None:
         epoch = await self._acquire()
         metrics.assembler_epochs.labels(cause).inc()
-        limits = self._tools.limits
-        self._folder = BatchFolder(
-            epoch,
-            self._tools.repository,
-            self._tools.prices,
-            max_state_bytes=limits.max_state_bytes,
-            max_spans=limits.max_spans_per_trace,
-            budget=self._tools.budget,
-        )
+        self._folder = await self._make_folder(epoch)
         await self._start_behind_applied(epoch)
         log.info(
             "assembler.epoch.taken",
@@ -206,13 +201,25 @@ class PartitionOwner:
             await self._process(self._folder, batch)
             self._tools.health.clear(self.name)
 
+    async def _make_folder(self, epoch: Epoch) -> BatchFolder:
+        tools = self._tools
+        return BatchFolder(
+            epoch,
+            tools.repository,
+            tools.prices,
+            max_state_bytes=tools.limits.max_state_bytes,
+            max_spans=tools.limits.max_spans_per_trace,
+            budget=await tools.repository.read_budget(self.partition, epoch.applied_origin),
+        )
+
     def _note_failure(self, error: FoldFailedError) -> None:
         """A fold starts over from the stored state once; what fails again is a dead letter. Raises what fails even as that."""
         offset = error.offset
         if offset in self._doomed:
             raise error
         if offset in self._failed_once:
-            self._doomed[offset] = Doom("internal_error", "folding it failed unexpectedly, twice")
+            cause = type(error.__cause__).__name__
+            self._doomed[offset] = Doom("internal_error", f"folding it failed unexpectedly, twice: {cause}")
         self._failed_once.add(offset)
 
     def _doom_too_large(self, error: TooLargeError) -> None:
@@ -286,7 +293,11 @@ class PartitionOwner:
 
     async def _process(self, folder: BatchFolder, batch: list[RawRecord]) -> None:
         started = time.monotonic()
-        assembled = await folder.fold(batch, self._doomed)
+        try:
+            assembled = await folder.fold(batch, self._doomed)
+        except TooManyFailuresError as error:
+            await self._halt(folder.epoch, str(error))
+            raise
         side, main = self._encode(batch, assembled)
         metrics.assembler_fold_seconds.observe(time.monotonic() - started)
         metrics.assembler_batch.observe(len(batch))

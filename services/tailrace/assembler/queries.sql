@@ -15,6 +15,17 @@ update stream_progress
 set halted_reason = $4, updated_at = now()
 where partition = $1 and epoch = $2 and owner = $3
 
+-- name: read_failures
+-- Which of a partition's records after $2, up to $3, failed for a fault of our own. An operator's word forgives all before it.
+select distinct origin, project_id from dead_letters
+where partition = $1 and origin > $2 and origin <= $3 and reason in ('internal_error', 'refused_by_postgres')
+  and created_at > coalesce((select max(created_at) from stream_commands where partition = $1), '-infinity')
+
+-- name: read_fine
+-- Of whom an event was applied, and where the last one, in a partition's records after $2, up to $3.
+select project_id, last_applied_origin from event_counts
+where partition = $1 and last_applied_origin > $2 and last_applied_origin <= $3
+
 -- name: load_entities
 -- What a batch of raw records touches, with the progress that it is as of: one statement, so one snapshot.
 -- Money as text (JSON numbers would be read as floats), times in microseconds since 1970.

@@ -23,6 +23,7 @@ from tailrace.assembler.hydration import (
 )
 from tailrace.assembler.state import EntityKeys, SessionKey, SharedKeys, UserKey
 from tailrace.core.contributions import Amounts, PartKey
+from tailrace.runtime.failures import WINDOW_RECORDS, FailureBudget
 from tailrace.runtime.postgres import load_queries
 
 
@@ -97,6 +98,16 @@ class Repository:
     async def halt_partition(self, epoch: Epoch, reason: str) -> None:
         """Let the partition stand still until an operator decides; nothing happens if its owner is another by now."""
         await self._pool.execute(self._queries["halt_partition"], epoch.partition, epoch.number, epoch.owner, reason)
+
+    async def read_budget(self, partition: int, origin: int) -> FailureBudget:
+        """What failed for a fault of our own, and whose events were applied, within the partition's last records up to `origin`."""
+        window = (partition, origin - WINDOW_RECORDS, origin)
+        failed = await self._pool.fetch(self._queries["read_failures"], *window)
+        fine = await self._pool.fetch(self._queries["read_fine"], *window)
+        return FailureBudget(
+            [(row["origin"], row["project_id"]) for row in failed],
+            {row["project_id"]: row["last_applied_origin"] for row in fine},
+        )
 
     async def load_entities(self, partition: int, keys: EntityKeys) -> LoadedEntities:
         """The stored ones of `keys`."""

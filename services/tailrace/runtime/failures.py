@@ -1,35 +1,61 @@
-"""When failures of our own are too many: a sender's odd record may be a dead letter, a broken release must not empty the topic."""
+"""When failures of our own are too many: a sender's odd record may be a dead letter, a broken release must not empty the topic.
 
-from collections.abc import Hashable
+The budget is one partition's. What it counts is what became of the partition's last records, so it is as durable as they are: whoever
+owns the partition next reads it back from Postgres, and a restart gives nobody a new budget.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 WINDOW_RECORDS: Final = 1_000
 MOST_FAILURES: Final = 20
 LEAST_PROJECTS: Final = 2
+RUN_RECORDS: Final = 2 * MOST_FAILURES
 
 
 class TooManyFailuresError(Exception):
-    """Unexpected failures across several projects: stop, and let a person look."""
+    """So many unexpected failures that the fault is ours: the partition must stand still until a person looks. The text is the reason."""
 
 
 class FailureBudget:
-    """Counts unexpected failures among the last 1,000 records. More than 20, of 2 projects or more, are too many."""
+    """Unexpected failures among the last records of a partition. Too many are
 
-    def __init__(self) -> None:
-        self._failed: dict[Hashable, tuple[int, str]] = {}
-        self._records = 0
+    - more than 20 of the last 1,000 records, of 2 projects or more: no sender is at fault for another;
+    - more than 20 of the last 40 records, while no event of any other project was applied within the last 1,000: here the only
+      sender there is may be odd, or we are broken, and standing still keeps nobody else waiting.
 
-    def note_record(self) -> None:
-        """A record came by."""
-        self._records += 1
+    `failed`: (origin, project) of failures before. `fine`: by project, the last record of which something was applied.
+    """
 
-    def spend(self, project_id: str, record: Hashable) -> None:
-        """A record of this project failed unexpectedly; the same one again is no other failure. Raises TooManyFailuresError."""
-        self._failed.setdefault(record, (self._records, project_id))
-        recent = {key: failed for key, failed in self._failed.items() if failed[0] >= self._records - WINDOW_RECORDS}
+    def __init__(self, failed: Iterable[tuple[int, str]] = (), fine: Mapping[str, int] | None = None) -> None:
+        self._failed = dict(failed)
+        self._fine = dict(fine or {})
+
+    def note_fine(self, project_id: str, origin: int) -> None:
+        """Something of the record at `origin` could be used."""
+        self._fine[project_id] = origin
+        if len(self._fine) > 2 * WINDOW_RECORDS:
+            self._fine = {project: last for project, last in self._fine.items() if _is_within(last, origin)}
+
+    def spend(self, project_id: str, origin: int) -> None:
+        """The record at `origin` failed unexpectedly; the same one again is no other failure. Raises TooManyFailuresError."""
+        self._failed[origin] = project_id
+        recent = {at: project for at, project in self._failed.items() if _is_within(at, origin)}
         self._failed = recent
-        projects = {project for _, project in recent.values()}
+        projects = set(recent.values())
         if len(recent) > MOST_FAILURES and len(projects) >= LEAST_PROJECTS:
             raise TooManyFailuresError(
-                f"{len(recent)} unexpected failures in {WINDOW_RECORDS} records of {len(projects)} projects"
+                f"{len(recent)} of the last {WINDOW_RECORDS} records, of {len(projects)} projects, failed unexpectedly"
             )
+        run = sum(_is_within(at, origin, RUN_RECORDS) for at in recent)
+        if run > MOST_FAILURES and not self._others_are_fine(projects, origin):
+            raise TooManyFailuresError(
+                f"{run} of the last {RUN_RECORDS} records failed unexpectedly, and nobody else's were applied lately"
+            )
+
+    def _others_are_fine(self, failing: set[str], origin: int) -> bool:
+        return any(_is_within(last, origin) for project, last in self._fine.items() if project not in failing)
+
+
+def _is_within(at: int, origin: int, records: int = WINDOW_RECORDS) -> bool:
+    return origin - records < at <= origin

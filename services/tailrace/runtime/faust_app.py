@@ -10,7 +10,7 @@ import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
-from tailrace.runtime.kafka import require_bootstrap_servers
+from tailrace.runtime.kafka import heartbeat_seconds, require_bootstrap_servers
 from tailrace.runtime.settings import Kafka
 
 BUFFERED_MESSAGES = 64
@@ -42,7 +42,7 @@ def make_faust_app(app_id: str, settings: Kafka, *, datadir: str) -> Any:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * 1024 * 1024,
         broker_session_timeout=seconds,
-        broker_heartbeat_interval=seconds / 5,
+        broker_heartbeat_interval=heartbeat_seconds(settings),
         broker_request_timeout=seconds * 2,
     )
     app.transport.Consumer = _PromptConsumer
@@ -125,3 +125,8 @@ class _PromptConsumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         this: Any = self
         return _PromptThread(this, loop=this.loop, beacon=this.beacon)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # Faust would seek from this thread, and could take a record from under a fetch of the client's own.
+        thread: Any = self._thread
+        await thread.call_thread(thread.seek, partition, offset)

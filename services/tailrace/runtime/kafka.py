@@ -31,6 +31,11 @@ def require_bootstrap_servers(settings: Kafka) -> str:
     return settings.bootstrap_servers
 
 
+def heartbeat_seconds(settings: Kafka) -> float:
+    """How often a consumer tells its group that it lives, and learns of a rebalance."""
+    return settings.session_timeout_seconds / 5
+
+
 def make_producer(
     settings: Kafka, *, client_id: str, linger_ms: int = 2, max_record_bytes: int = MAX_REQUEST_BYTES
 ) -> Any:
@@ -99,7 +104,7 @@ def make_consumer(settings: Kafka, *, group_id: str | None, client_id: str) -> A
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=settings.session_timeout_seconds * 1000,
-        heartbeat_interval_ms=settings.session_timeout_seconds * 1000 // 5,
+        heartbeat_interval_ms=int(heartbeat_seconds(settings) * 1000),
         max_partition_fetch_bytes=4 * 1024 * 1024,
         fetch_max_wait_ms=100,
     )

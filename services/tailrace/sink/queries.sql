@@ -19,14 +19,16 @@ select partition, position from stream_progress where partition = any($1::int[])
 
 -- name: add_counts
 -- Events by project: what came in, what was applied, what is a dead letter. The one increment there is; it moves with applied_origin.
-insert into event_counts (project_id, partition, accepted, applied, dead_lettered)
-select project_id, $1, sum(accepted), sum(applied), sum(dead_lettered)
-from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) as counted (project_id, accepted, applied, dead_lettered)
+insert into event_counts (project_id, partition, accepted, applied, dead_lettered, last_applied_origin)
+select project_id, $1, sum(accepted), sum(applied), sum(dead_lettered), coalesce(max(origin) filter (where applied > 0), -1)
+from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+    as counted (project_id, accepted, applied, dead_lettered, origin)
 group by project_id
 on conflict (project_id, partition) do update
 set accepted = event_counts.accepted + excluded.accepted,
     applied = event_counts.applied + excluded.applied,
-    dead_lettered = event_counts.dead_lettered + excluded.dead_lettered
+    dead_lettered = event_counts.dead_lettered + excluded.dead_lettered,
+    last_applied_origin = case when excluded.applied > 0 then excluded.last_applied_origin else event_counts.last_applied_origin end
 
 -- name: add_dead_letters
 -- Dead letters; the same one again changes nothing.
@@ -40,3 +42,30 @@ on conflict do nothing
 -- The assembled topic no longer has the stored position: read it from here, and let the owner send again all that is not applied.
 update stream_progress set position = $2, epoch = greatest(epoch + 1, $3), owner = null, updated_at = now()
 where partition = $1 and position = $4
+
+-- name: read_failures
+-- Which of a partition's records after $2, up to $3, failed for a fault of our own. An operator's word forgives all before it.
+select distinct origin, project_id from dead_letters
+where partition = $1 and origin > $2 and origin <= $3 and reason in ('internal_error', 'refused_by_postgres')
+  and created_at > coalesce((select max(created_at) from stream_commands where partition = $1), '-infinity')
+
+-- name: read_fine
+-- Of whom an event was applied, and where the last one, in a partition's records after $2, up to $3.
+select project_id, last_applied_origin from event_counts
+where partition = $1 and last_applied_origin > $2 and last_applied_origin <= $3
+
+-- name: halt_partition
+-- Too much fails for a fault of our own: fence the owner, and stand still until an operator decides.
+update stream_progress set halted_reason = $2, epoch = greatest(epoch + 1, $3), owner = null, updated_at = now() where partition = $1
+
+-- name: end_frozen
+-- End the sessions of our own role that have held progress rows for longer than $1 while they wait for their client in the middle of a
+-- COPY: their process is frozen or cut off. Postgres takes them for active, so no time-out of an idle transaction ends them.
+select a.pid, pg_terminate_backend(a.pid) as ended
+from pg_stat_activity a
+where a.datname = current_database() and a.usename = current_user and a.pid <> pg_backend_pid()
+  and a.state = 'active' and a.wait_event_type = 'Client' and a.wait_event = 'ClientRead' and a.query_start < now() - $1::interval
+  and exists (
+      select from pg_locks l
+      where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = 'stream_progress'::regclass
+  )

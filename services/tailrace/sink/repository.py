@@ -3,19 +3,27 @@
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
 from tailrace.runtime import metrics
+from tailrace.runtime.failures import WINDOW_RECORDS, FailureBudget
 from tailrace.runtime.postgres import load_queries
 from tailrace.sink.plan import Stored, Whole
-from tailrace.sink.tables import TABLES, rows_of
+from tailrace.sink.tables import TABLES, Table, rows_of
 from tailrace.wire.records import AssembledRecord, DeadLetter, EventCount
 
 Connection = asyncpg.pool.PoolConnectionProxy
+
+FROZEN_AFTER: Final = timedelta(seconds=10)
+"""A sink that has been silent in the middle of a COPY for longer is frozen, as one that idles in a transaction is."""
+
+
+class UnstorableError(Exception):
+    """The driver cannot write a value of these rows for Postgres."""
 
 
 class Repository:
@@ -35,6 +43,11 @@ class Repository:
         await self._pool.execute(
             self._queries["reset_position"], partition, position, time.time_ns() // 1_000_000, lost
         )
+
+    async def end_frozen(self) -> list[int]:
+        """End sessions that hold progress rows and wait in the middle of a COPY for a client that is frozen; returns their pids."""
+        rows = await self._pool.fetch(self._queries["end_frozen"], FROZEN_AFTER)
+        return [row["pid"] for row in rows if row["ended"]]
 
     @asynccontextmanager
     async def locked(self, partition: int) -> AsyncGenerator[tuple["PartitionTransaction", Stored]]:
@@ -64,7 +77,7 @@ class PartitionTransaction:
         letters = [(record.origin, letter) for record in records for letter in record.dead_letters]
         if letters:
             await self.add_dead_letters(letters)
-        await self.add_counts([count for record in records for count in record.counts])
+        await self.add_counts([(record.origin, count) for record in records for count in record.counts])
 
     async def move(self, position: int, last: Whole | None) -> None:
         """Set where to read on, and what is applied if anything was."""
@@ -78,16 +91,33 @@ class PartitionTransaction:
         """Fence the owner: it must start over from what is applied."""
         await self._connection.execute(self._queries["take_epoch"], self._partition, time.time_ns() // 1_000_000)
 
-    async def add_counts(self, counts: Sequence[EventCount]) -> None:
-        """Add to the event counts; only ever together with moving the applied origin."""
+    async def halt(self, reason: str) -> None:
+        """Let the partition stand still until an operator decides."""
+        await self._connection.execute(
+            self._queries["halt_partition"], self._partition, reason, time.time_ns() // 1_000_000
+        )
+
+    async def read_budget(self, origin: int) -> FailureBudget:
+        """What failed for a fault of our own, and whose events were applied, within the records up to `origin`."""
+        window = (self._partition, origin - WINDOW_RECORDS, origin)
+        failed = await self._connection.fetch(self._queries["read_failures"], *window)
+        fine = await self._connection.fetch(self._queries["read_fine"], *window)
+        return FailureBudget(
+            [(row["origin"], row["project_id"]) for row in failed],
+            {row["project_id"]: row["last_applied_origin"] for row in fine},
+        )
+
+    async def add_counts(self, counts: Sequence[tuple[int, EventCount]]) -> None:
+        """Add to the event counts, each with its origin; only ever together with moving the applied origin."""
         if counts:
             await self._connection.execute(
                 self._queries["add_counts"],
                 self._partition,
-                [count.project_id for count in counts],
-                [count.accepted for count in counts],
-                [count.applied for count in counts],
-                [count.dead_lettered for count in counts],
+                [count.project_id for _, count in counts],
+                [count.accepted for _, count in counts],
+                [count.applied for _, count in counts],
+                [count.dead_lettered for _, count in counts],
+                [origin for origin, _ in counts],
             )
 
     async def add_dead_letters(self, letters: Sequence[tuple[int, DeadLetter]]) -> None:
@@ -110,9 +140,15 @@ class PartitionTransaction:
         for table in TABLES:
             rows = rows_of(table, records)
             if rows:
-                await self._connection.copy_records_to_table(table.stage, records=rows, columns=table.columns)
+                await self._copy(table, rows)
                 await self._connection.execute(table.merge())
                 metrics.sink_rows.labels(table.name).inc(len(rows))
+
+    async def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        try:
+            await self._connection.copy_records_to_table(table.stage, records=rows, columns=table.columns)
+        except (ValueError, OverflowError, TypeError) as error:
+            raise UnstorableError(f"{table.name}: {type(error).__name__}: {error}") from error
 
 
 async def create_stages(connection: asyncpg.Connection) -> None:

@@ -5,6 +5,7 @@
 3. Commit. Dying after it is harmless: the next sink reads on from the stored position.
 
 What Postgres refuses although it was checked: the record becomes a dead letter in a transaction of its own, and its owner starts over.
+Too many of those are no record's fault: the partition stands still instead.
 """
 
 import time
@@ -12,13 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
+import msgspec
 
 from tailrace.runtime import metrics
-from tailrace.runtime.failures import FailureBudget
+from tailrace.runtime.failures import TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.sink.plan import Delivered, Plan, Stored, Whole, plan_batch
-from tailrace.sink.repository import Repository
+from tailrace.sink.repository import PartitionTransaction, Repository, UnstorableError
 from tailrace.wire.records import DeadLetter, EventCount
 from tailrace.wire.topics import RawHeaders
 
@@ -32,19 +34,23 @@ class RawOrigin(NamedTuple):
     value: bytes
 
 
+class RawGoneError(Exception):
+    """The raw log does not hold this record any more."""
+
+
 REFUSALS: tuple[type[Exception], ...] = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.exceptions.ProgramLimitExceededError,
     asyncpg.RaiseError,
     asyncpg.exceptions.UntranslatableCharacterError,
-    ValueError,
-    OverflowError,
+    UnstorableError,
 )
-"""How Postgres or its driver says that it cannot hold this data. Anything else (SCHEMA_ERRORS) is no record's fault and ends the process."""
+"""How Postgres or its driver says that it cannot hold this data. Anything else (SCHEMA_ERRORS, a fault in our own code) is no record's
+fault and ends the process."""
 
 FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
-"""Reads the raw record at (partition, offset)."""
+"""Reads the raw record at (partition, offset). Raises RawGoneError when there is none, KAFKA_ERRORS when it cannot be told."""
 
 
 class Applied(NamedTuple):
@@ -62,13 +68,15 @@ class PartitionWriter:
         self._repository = repository
         self._fetch_raw = fetch_raw
         self._observe = observe
-        self._budget = FailureBudget()
 
     async def apply(self, partition: int, batch: Sequence[Delivered]) -> Applied:
-        """Apply a batch. Raises OUTAGE_ERRORS and KAFKA_ERRORS, nothing is applied then; TooManyFailuresError."""
+        """Apply a batch. Raises OUTAGE_ERRORS and KAFKA_ERRORS, nothing is applied then."""
         started = time.monotonic()
         try:
             applied, plan = await self._apply(partition, batch)
+        except asyncpg.LockNotAvailableError:
+            await self._end_frozen(partition)
+            raise
         except OUTAGE_ERRORS:
             raise
         except REFUSALS as error:
@@ -109,43 +117,62 @@ class PartitionWriter:
                 return Applied(whole.end, seek=True, carry=[])
         return Applied(plan.position, seek=True, carry=[])
 
+    async def _end_frozen(self, partition: int) -> None:
+        """Another sink holds the lock for longer than a lock may take: end it if it is frozen in the middle of a COPY."""
+        for pid in await self._repository.end_frozen():
+            log.warning("sink.frozen.ended", partition=partition, pid=pid)
+
     async def _bury(self, partition: int, whole: Whole, detail: str) -> None:
-        raw = await self._fetch_raw(partition, whole.origin)
-        self._budget.spend(raw.headers.project_id, (partition, whole.origin))
-        first = whole.chunks[0]
+        """Make a record a dead letter; if too many are, let the partition stand still and keep the record."""
+        letter, count = await self._last_words(partition, whole, detail)
+        async with self._repository.locked(partition) as (transaction, stored):
+            if stored.applied_origin != whole.chunks[0].previous:
+                return
+            try:
+                (await transaction.read_budget(whole.origin)).spend(letter.project_id, whole.origin)
+            except TooManyFailuresError as error:
+                reason = f"{error}; Postgres refuses the record at {whole.origin}: {letter.detail}"[:2000]
+                await transaction.halt(reason)
+                log.error("sink.partition.halted", partition=partition, reason=reason)  # noqa: TRY400 (the reason says all)
+                return
+            await self._bury_in(transaction, whole, letter, count)
+        metrics.sink_refused.inc()
+        log.error(
+            "sink.record.refused", partition=partition, origin=whole.origin, project=letter.project_id, detail=detail
+        )
+
+    @staticmethod
+    async def _bury_in(transaction: PartitionTransaction, whole: Whole, letter: DeadLetter, count: EventCount) -> None:
+        await transaction.add_dead_letters([(whole.origin, letter)])
+        await transaction.add_counts([(whole.origin, count)])
+        await transaction.move(whole.end, whole)
+        await transaction.take_epoch()
+
+    async def _last_words(self, partition: int, whole: Whole, detail: str) -> tuple[DeadLetter, EventCount]:
+        """The dead letter of a whole record, and its count. The assembler has counted the record's events; the bytes are the raw log's."""
+        counted = next(count for chunk in whole.chunks for count in chunk.counts)
+        kind, payload = "ingestion", b""
+        try:
+            raw = await self._fetch_raw(partition, whole.origin)
+        except RawGoneError as error:
+            detail = f"{detail}; kept without its bytes: {error}"
+        else:
+            kind, payload = raw.headers.kind, raw.value
         letter = DeadLetter(
-            project_id=raw.headers.project_id,
+            project_id=counted.project_id,
             sequence=0,
             reason="refused_by_postgres",
             detail=detail.replace("\x00", ""),
             entity=None,
-            content_kind=raw.headers.kind,
-            payload=raw.value,
-            received_at=first.received_at,
+            content_kind=kind,
+            payload=payload,
+            received_at=whole.chunks[0].received_at,
         )
-        events = raw.headers.events
-        count = EventCount(project_id=raw.headers.project_id, accepted=events, applied=0, dead_lettered=events)
-        async with self._repository.locked(partition) as (transaction, stored):
-            if stored.applied_origin != first.previous:
-                return
-            await transaction.add_dead_letters([(whole.origin, letter)])
-            await transaction.add_counts([count])
-            await transaction.move(whole.end, whole)
-            await transaction.take_epoch()
-        metrics.sink_refused.inc()
-        log.error(
-            "sink.record.refused",
-            partition=partition,
-            origin=whole.origin,
-            project=raw.headers.project_id,
-            detail=detail,
-        )
+        return letter, msgspec.structs.replace(counted, applied=0, dead_lettered=counted.accepted)
 
     def _note(self, plan: Plan | None, seconds: float) -> None:
         if plan is None:
             return
-        for _ in plan.apply:
-            self._budget.note_record()
         for cause in plan.skipped:
             metrics.sink_skipped.labels(cause).inc()
         if plan.apply:
