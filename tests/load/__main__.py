@@ -1,7 +1,8 @@
-"""`python -m tests.load kills|freshness|throughput`: load on a real local stack of its own, and what came of it.
+"""`python -m tests.load kills|freshness|throughput|fairness`: load on a real local stack of its own, and what came of it.
 
 kills: every process is killed with -9 once while 20,000 spans come in; then spans, costs by user and the laws must be right to the last digit.
 freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored per second.
+fairness: what a quiet project notices of one that sends a hundred times as much.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from tailrace.local.attach import attach
 from tailrace.local.ports import free_port
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.settings import load_settings
+from tests.load.fairness import measure_fairness
 from tests.load.generator import SPANS_PER_TRACE, Expected, Sent, Template, make_template, send_load
 
 TRACES_PER_REQUEST = 5
@@ -199,16 +201,24 @@ async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: fl
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("what", choices=["kills", "freshness", "throughput"])
+    parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness"])
     parser.add_argument("--spans", type=int, default=20_000)
     parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness")
-    parser.add_argument("--seconds", type=float, default=60, help="for freshness")
+    parser.add_argument("--seconds", type=float, default=60, help="for freshness and for each half of fairness")
+    parser.add_argument(
+        "--quiet-rate", type=float, default=2, help="traces of the quiet project a second, for fairness"
+    )
+    parser.add_argument("--times", type=float, default=100, help="how many times as much the loud project sends")
     arguments = parser.parse_args()
     with running_stack() as stack:
         if arguments.what == "kills":
             result = asyncio.run(kill_everything_once(stack, arguments.spans))
         elif arguments.what == "freshness":
             result = asyncio.run(measure_freshness(stack, arguments.rate, arguments.seconds))
+        elif arguments.what == "fairness":
+            result = asyncio.run(
+                measure_fairness(stack, rate=arguments.quiet_rate, times=arguments.times, seconds=arguments.seconds)
+            )
         else:
             result = asyncio.run(measure_throughput(stack, arguments.spans))
     print(json.dumps(result, indent=2, default=str))

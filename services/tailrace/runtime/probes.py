@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.runtime import metrics
-from tailrace.runtime.http_protocol import JsonRefusals
+from tailrace.runtime.connections import bounded_to
 
 
 class Health:
@@ -116,10 +116,10 @@ def make_server(app: Callable[..., Any], *, host: str, port: int) -> QuietServer
         app,
         host=host,
         port=port,
-        http=JsonRefusals,
         log_config=None,
         access_log=False,
         lifespan="off",
+        http=bounded_to(),  # pyright: ignore[reportArgumentType] - uvicorn calls it as it calls a class
         timeout_keep_alive=75,
         server_header=False,
     )
