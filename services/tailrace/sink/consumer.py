@@ -143,6 +143,7 @@ class SinkConsumer:
         tp = feed.partition
         try:
             position = (await self._repository.read_positions([tp.partition]))[tp.partition]
+            self._health.clear("postgres")
             first = (await self._consumer.beginning_offsets([tp]))[tp]
             end = (await self._consumer.end_offsets([tp]))[tp]
             if not first <= position <= end:
