@@ -99,6 +99,7 @@ create table event_counts (
     accepted bigint not null default 0,
     applied bigint not null default 0,
     dead_lettered bigint not null default 0,
+    last_applied_origin bigint not null default -1,
     primary key (project_id, partition)
 );
 
@@ -333,3 +334,5 @@ create table dead_letters (
     primary key (project_id, partition, origin, sequence)
 );
 create index dead_letters_by_time on dead_letters (project_id, created_at desc);
+create index dead_letters_of_ours on dead_letters (partition, origin)
+    where reason in ('internal_error', 'refused_by_postgres');
