@@ -1,8 +1,8 @@
-"""`python -m tests.load kills|freshness|throughput|fairness`: load on a real local stack of its own, and what came of it.
+"""`python -m tests.load kills|freshness|throughput|fairness|overload`: load on a real local stack of its own, and what came of it.
 
 kills: every process is killed with -9 once while 20,000 spans come in; then spans, costs by user and the laws must be right to the last digit.
 freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored per second.
-fairness: what a quiet project notices of one that sends a hundred times as much.
+fairness: what a quiet project notices of one that sends a hundred times as much. overload: twice what can be stored, and everybody's memory.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.settings import load_settings
 from tests.load.fairness import measure_fairness
 from tests.load.generator import SPANS_PER_TRACE, Expected, Sent, Template, make_template, send_load
+from tests.load.overload import plot, watch_overload
 
 TRACES_PER_REQUEST = 5
 SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
@@ -147,6 +148,22 @@ async def measure_throughput(stack: Stack, spans: int) -> dict[str, Any]:
     return {**figures, "answers": sent.statuses, **await verify(stack, sent.expected)}
 
 
+async def measure_overload(stack: Stack, *, rate: float, minutes: float, plot_file: Path | None) -> dict[str, Any]:
+    """Send at `rate` spans per second, more than can be stored, and watch the memory of every process until all is stored."""
+    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
+    sending = asyncio.create_task(_load(stack, templates, int(rate * minutes * 60), rate=rate))
+
+    async def drain() -> float:
+        return await wait_until_applied(stack, (await sending).expected, seconds=minutes * 60 * 4)
+
+    found = await watch_overload(stack, sending, drain)
+    samples = found.pop("samples")
+    if plot_file is not None:
+        title = f"Resident memory under {rate:.0f} spans/s for {minutes:g} min"
+        plot_file.write_text(plot(samples, title))  # noqa: ASYNC240 - nothing else runs any more
+    return {**found, "answers": sending.result().statuses, **await verify(stack, sending.result().expected)}
+
+
 async def wait_until_applied(stack: Stack, expected: Expected, *, seconds: float) -> float:
     """Wait until as many observations are stored as were acknowledged; returns how long it took. The check comes after."""
     started = time.monotonic()
@@ -201,14 +218,16 @@ async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: fl
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness"])
+    parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness", "overload"])
     parser.add_argument("--spans", type=int, default=20_000)
-    parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness")
+    parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness and overload")
     parser.add_argument("--seconds", type=float, default=60, help="for freshness and for each half of fairness")
     parser.add_argument(
         "--quiet-rate", type=float, default=2, help="traces of the quiet project a second, for fairness"
     )
     parser.add_argument("--times", type=float, default=100, help="how many times as much the loud project sends")
+    parser.add_argument("--minutes", type=float, default=30, help="for overload")
+    parser.add_argument("--plot", type=Path, help="for overload: an SVG of the memory of each process")
     arguments = parser.parse_args()
     with running_stack() as stack:
         if arguments.what == "kills":
@@ -218,6 +237,10 @@ def main() -> int:
         elif arguments.what == "fairness":
             result = asyncio.run(
                 measure_fairness(stack, rate=arguments.quiet_rate, times=arguments.times, seconds=arguments.seconds)
+            )
+        elif arguments.what == "overload":
+            result = asyncio.run(
+                measure_overload(stack, rate=arguments.rate, minutes=arguments.minutes, plot_file=arguments.plot)
             )
         else:
             result = asyncio.run(measure_throughput(stack, arguments.spans))

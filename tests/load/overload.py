@@ -1,26 +1,27 @@
-"""Overload: more spans than the stack can store, for long, while the memory of every process is watched.
+"""`python -m tests.load overload`: more spans than the stack can store, for long, while the memory of every process is watched.
 
-What must hold: each process's memory levels off under its bound, the edges say 429 or 503 with Retry-After where they must, and all
-that was acknowledged is stored in the end.
+What must hold: the memory of each process levels off, the edge says 429 or 503 where it must, and all that was acknowledged is stored in the end.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-SAMPLE_SECONDS = 2.0
+import asyncpg
+
+SAMPLE_SECONDS: Final = 2.0
 WIDTH, HEIGHT, MARGIN = 900, 420, 60
 _colours = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
 
 
 class Sample(NamedTuple):
-    """Resident memory of each process, in MiB, so many seconds after the start; `backlog`: raw records that are not applied."""
+    """Resident memory of each process, in MiB, so many seconds after the start; `stored`: events that are applied by then."""
 
     seconds: float
     rss: dict[str, float]
-    backlog: int
+    stored: int
 
 
 def resident_mib(pid: int) -> float:
@@ -69,13 +70,52 @@ def plot(samples: Sequence[Sample], title: str) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-async def watch_memory(pids: Mapping[str, int], count_backlog: Callable[[], Awaitable[int]]) -> AsyncGenerator[Sample]:
-    """A sample every two seconds, for as long as it is asked for."""
+class OverloadedStack(Protocol):
+    """A stack to measure on."""
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What `tailrace status` says, by name."""
+        ...
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection to its database."""
+        ...
+
+
+async def watch_overload(
+    stack: OverloadedStack, sending: asyncio.Task[Any], drain: Callable[[], Awaitable[float]]
+) -> dict[str, Any]:
+    """The memory of every process while `sending` is under way and until `drain` returns: samples, peaks, and whether they level off."""
+    pids = {name: row["pid"] for name, row in stack.processes().items() if row.get("pid")}
+    samples: list[Sample] = []
+    watching = asyncio.create_task(_collect(samples, pids, stack))
+    try:
+        await sending
+        drained = await drain()
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+    return {
+        "minutes": round(samples[-1].seconds / 60, 1),
+        "drained_after_seconds": drained,
+        "peak_mib": {name: max(sample.rss.get(name, 0.0) for sample in samples) for name in pids},
+        "last_third_over_middle_third": growth(samples),
+        "stored_events": samples[-1].stored,
+        "samples": samples,
+    }
+
+
+async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: OverloadedStack) -> None:
     started = time.monotonic()
-    while True:
-        rss = {name: mib for name, pid in pids.items() if (mib := resident_mib(pid))}
-        yield Sample(round(time.monotonic() - started, 1), rss, await count_backlog())
-        await asyncio.sleep(SAMPLE_SECONDS)
+    connection = await stack.connect()
+    try:
+        while True:
+            rss = {name: mib for name, pid in pids.items() if (mib := resident_mib(pid))}
+            stored: int = await connection.fetchval("select coalesce(sum(applied), 0)::bigint from event_counts")
+            samples.append(Sample(round(time.monotonic() - started, 1), rss, stored))
+            await asyncio.sleep(SAMPLE_SECONDS)
+    finally:
+        await connection.close()
 
 
 def _children(pid: int) -> list[int]:
