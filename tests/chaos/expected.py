@@ -147,10 +147,10 @@ class Figures:
 
 
 class DeadEvent(NamedTuple):
-    """An event that is accepted and cannot be used: the reason and the entity that its letters must name."""
+    """An event on the log that nobody can use: the reason and the entity that its letters must name."""
 
     reason: str
-    entity: str
+    entity: str | None
 
 
 ObservationKey = tuple[str, str]
@@ -161,7 +161,8 @@ Costs = Mapping[ObservationKey, Decimal | None]
 class Expected:
     """The right answer for one project that has had nothing but one world.
 
-    `other_prices`: for observations that may have been priced by either of two tables, what they are by the second; a run in
+    `dead`: what must be a dead letter. No sender can bring one about, since the edge refuses what cannot be used; who puts a broken
+    record on the log adds here what must become of it. `other_prices`: for observations that may have been priced by either of two tables, what they are by the second; a run in
     which prices change in the middle cannot say which table an observation met.
     """
 

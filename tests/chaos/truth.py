@@ -1,54 +1,21 @@
 """A world: what clients send in one run, from a seed, and what must be stored in the end.
 
 The truth is drawn first, then torn into requests; so the right answer is known without asking the product anything. A world's requests
-must be all that a project ever gets: then every row of that project is accounted for.
+must be all that a project ever gets: then every row of that project is accounted for. The same world may be sent to several projects.
 """
 
 import random
-from dataclasses import dataclass, replace
-from typing import Final
 
-from tests.chaos.drawing import (
-    DAY_US,
-    ENVIRONMENTS,
-    HOUR_US,
-    MINUTE_US,
-    SESSIONS,
-    USERS,
-    Drawing,
-    Family,
-    hex_id,
-    instant,
-    with_other_prices,
-)
-from tests.chaos.expected import Expected, Observation, Seen, Trace
+from tests.chaos.batched import Teller
+from tests.chaos.drawing import Drawing, instant, microseconds, with_other_prices
+from tests.chaos.expected import Expected, Seen
+from tests.chaos.rejected import Rejects
 from tests.chaos.requests import Request, Unit, make_requests
-from tests.chaos.traced import end_early, tell_span, tell_trace
+from tests.chaos.scored import Scores
+from tests.chaos.shape import Shape
+from tests.chaos.stories import Named, Stories, Story
 
 __all__ = ["Expected", "Request", "Shape", "World"]
-
-SKEW_US: Final = 10 * MINUTE_US
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a world has. `twice`: each request is delivered two times or more. `dead`: events that must not become rows.
-
-    `big_trace_spans`: one trace of so many spans, children first. `late_users`: users that are named last, after the cost.
-    `skewed_clocks`: senders whose clocks are up to ten minutes wrong. `an_hour_late`: spans of an hour ago at the end.
-    """
-
-    traces: int = 60
-    spans_per_trace: int = 10
-    twice: bool = True
-    big_trace_spans: int = 0
-    text_bytes: int = 500
-    dead: int = 6
-    late_users: bool = True
-    skewed_clocks: bool = True
-    an_hour_late: bool = True
-    scores: int = 40
-    price_change: bool = False
 
 
 class World:
@@ -57,94 +24,57 @@ class World:
     def __init__(self, seed: int, shape: Shape, *, base_us: int) -> None:
         self.seed, self.shape = seed, shape
         self.expected = Expected()
-        self._rng = random.Random(seed)
-        self._base_us = base_us
-        self._drawing = Drawing(self._rng, text_bytes=shape.text_bytes)
-        self._units: list[Unit] = []
-        for _ in range(shape.traces):
-            self._add_traced()
+        rng = random.Random(seed)
+        drawing = Drawing(rng, text_bytes=shape.text_bytes)
+        teller = Teller(rng, drawing.texts, cross_clocks=shape.skewed_clocks)
+        stories = Stories(rng, shape, drawing, teller, base_us=base_us)
+        told = [stories.any() for _ in range(shape.traces)]
+        units = [unit for story in told for unit in story.units]
+        stream: list[Unit] = []
+        if shape.big_trace_spans:
+            told.append(stories.big(shape.big_trace_spans))
+            stream = told[-1].units
+        for story in told:
+            self._expect(story)
+        units += self._score(rng, Scores(rng, drawing.texts, teller), told)
+        rejects = Rejects(rng, teller)
+        units += [rejects.unit(base_us) for _ in range(shape.dead)]
         if shape.price_change:
-            self.expected.other_prices = {
-                key: with_other_prices(one) for key, one in self.expected.observations.items() if one.model_id
-            }
-        self._requests = make_requests(self._rng, self._units, twice=shape.twice)
+            self._expect_other_prices()
+        self._requests = make_requests(rng, units, twice=shape.twice, stream=stream)
 
     def requests(self) -> list[Request]:
         """All deliveries, in the order of sending."""
         return self._requests
 
-    def _add_traced(self) -> None:
-        rng = self._rng
-        late = self.shape.an_hour_late and rng.random() < 0.1
-        family = self._family(late=late, span_ids=True)
-        service = rng.randrange(3)
-        trace = self._trace(family)
-        told = replace(trace, tags=list(trace.tags))
-        tree = self._drawing.tree(family, max(1, int(rng.gauss(self.shape.spans_per_trace, 2))))
-        spans = [tell_span(rng, one, service) for one in tree]
-        for span, one in zip(spans, tree, strict=True):
-            if rng.random() < 0.02:
-                end_early(span, one)
-            tell_trace(span, told, as_root=span.parent_id is None)
-            self._name(told, span.start_us, span.start_us)
-        root = tree[0]
-        trace.timestamp = min(one.start_time for one in tree)
-        trace.name = trace.name or root.name
-        trace.input = root.input if trace.input is None else trace.input
-        trace.output = root.output if trace.output is None else trace.output
-        trace.metadata = {**(root.metadata or {}), **(trace.metadata or {})}
-        self._keep(trace, tree)
-        self._units += [Unit("spans", [span], 1, late=late) for span in spans]
+    def _expect(self, story: Story) -> None:
+        expected = self.expected
+        expected.traces[story.trace.id] = story.trace
+        for one in story.observations:
+            expected.observations[one.trace_id, one.id] = one
+        for named in story.named:
+            _see(expected.users, named.user_id, named)
+            _see(expected.sessions, named.session_id, named)
 
-    def _family(self, *, late: bool, span_ids: bool) -> Family:
-        rng = self._rng
-        length_us = rng.choice((2_000_000, 20_000_000, 5 * MINUTE_US, 90 * MINUTE_US))
-        start_us = self._base_us - rng.randrange(30 * MINUTE_US) - length_us
-        chance = rng.random()
-        if late:
-            start_us, length_us = self._base_us - HOUR_US - rng.randrange(MINUTE_US), 50_000_000
-        elif chance < 0.1:
-            start_us, length_us = self._base_us - self._base_us % DAY_US - 2_000_000, 4_000_000
-        skew = (-SKEW_US, 0, 0, SKEW_US, rng.randrange(-SKEW_US, SKEW_US))
-        clocks = tuple(rng.choices(skew, k=2)) if self.shape.skewed_clocks and rng.random() < 0.4 else (0,)
-        environment = rng.choice(ENVIRONMENTS)
-        version = rng.choice((None, "1.4.2"))
-        trace_id = hex_id(rng, 16) if span_ids else f"trace-{hex_id(rng, 10)}"
-        return Family(trace_id, start_us, length_us, environment, version, clocks, span_ids, floats=not span_ids)
+    def _score(self, rng: random.Random, scores: Scores, told: list[Story]) -> list[Unit]:
+        for _ in range(self.shape.scores if told else 0):
+            story = rng.choice(told)
+            one = rng.choice(story.observations).id if rng.random() < 0.4 else None
+            at_us = microseconds(story.trace.timestamp) + rng.randrange(60_000_000)
+            score = scores.add(story.trace, one, at_us, late=story.late)
+            self.expected.scores[score.id] = score
+        return scores.units
 
-    def _trace(self, family: Family) -> Trace:
-        rng, texts = self._rng, self._drawing.texts
-        return Trace(
-            family.trace_id,
-            instant(family.start_us),
-            name=rng.choice((None, "request", "🛒 checkout")),
-            user_id=None if rng.random() < 0.2 else f"user-{rng.randrange(USERS)}",
-            session_id=None if rng.random() < 0.4 else f"session-{rng.randrange(SESSIONS)}",
-            release=rng.choice((None, "r1")),
-            version=family.version,
-            environment=family.environment,
-            public=rng.random() < 0.2,
-            tags=sorted(rng.sample(("a", "b", "beta", "日本"), rng.randrange(3))),
-            input=texts.body() if rng.random() < 0.3 else None,
-            metadata=texts.metadata("t") if rng.random() < 0.3 else None,
-        )
-
-    def _name(self, told: Trace, first_us: int, last_us: int) -> None:
-        """Note that an event names a user and a session."""
-        for sightings, name in ((self.expected.users, told.user_id), (self.expected.sessions, told.session_id)):
-            if name is not None:
-                _see(sightings, name, Seen(instant(first_us), instant(last_us), told.environment))
-
-    def _keep(self, trace: Trace, tree: list[Observation]) -> None:
-        self.expected.traces[trace.id] = trace
-        for one in tree:
-            self.expected.observations[one.trace_id, one.id] = one
+    def _expect_other_prices(self) -> None:
+        self.expected.other_prices = {
+            key: with_other_prices(one) for key, one in self.expected.observations.items() if one.model_id
+        }
 
 
-def _see(sightings: dict[str, Seen], name: str, seen: Seen) -> None:
-    known = sightings.get(name)
-    if known is None:
-        sightings[name] = seen
+def _see(sightings: dict[str, Seen], name: str | None, named: Named) -> None:
+    if name is None:
         return
-    known.first, known.environment = min((known.first, known.environment), (seen.first, seen.environment))
-    known.last = max(known.last, seen.last)
+    first, last = instant(named.first_us), instant(named.last_us)
+    known = sightings.setdefault(name, Seen(first, last, named.environment))
+    known.first, known.environment = min((known.first, known.environment), (first, named.environment))
+    known.last = max(known.last, last)

@@ -44,6 +44,9 @@ _LETTERS: Final = "select reason, entity, detail, count(*) as letters from dead_
 
 _SHOWN_CHARACTERS: Final = 120
 
+Rows = Mapping[str, list[asyncpg.Record]]
+"""What is stored, by kind."""
+
 
 @dataclass
 class Findings:
@@ -71,7 +74,17 @@ async def compare(
     Reads one snapshot. A project holds the rows of `expected` and no other.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        rows = {name: await connection.fetch(query, project_id) for name, query in _QUERIES.items()}
+        rows = await read_rows(connection, project_id)
+    return judge(rows, expected, known_letters=known_letters)
+
+
+async def read_rows(connection: asyncpg.Connection, project_id: str) -> Rows:
+    """All that is stored for a project, by kind, as the caller's transaction sees it."""
+    return {name: await connection.fetch(query, project_id) for name, query in _QUERIES.items()}
+
+
+def judge(rows: Rows, expected: Expected, *, known_letters: Collection[str] = ()) -> Findings:
+    """`compare` of rows that are read."""
     findings = Findings(checked={name: len(found) for name, found in rows.items()})
     costs = _compare_observations(findings, expected, rows["observations"])
     _compare_traces(findings, expected.traces, expected.roll_ups(costs), rows["traces"])
@@ -110,7 +123,7 @@ def _compare_observations(
             findings.duplicated.append(f"{name}: stored under {row['day']} and under another day")
         else:
             other = expected.other_prices.get(key)
-            if other is not None and row["total_cost"] == other.total_cost:
+            if other is not None and row["input_price"] == other.input_price:
                 one = other
                 costs[key] = other.total_cost
             _compare_row(findings, name, one, row, _observation_columns)
