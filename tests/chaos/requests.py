@@ -117,6 +117,7 @@ _ENCODINGS: Final[tuple[tuple[Callable[[Sequence[Span]], bytes], str, str], ...]
     (encode_protobuf, "application/x-protobuf", ""),
     (encode_protobuf, "application/x-protobuf", "gzip"),
     (encode_json, "application/json", ""),
+    (encode_json, "application/json", "gzip"),
 )
 
 
