@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.core import merge
 from tailrace.core.merge import RULES, Change, EntityKind, Folded, absorb, fold, lift
 from tailrace.core.metadata import read_metadata
 from tailrace.core.stamp import CREATE, UPDATE, Stamp
@@ -161,3 +162,37 @@ def test_a_field_of_another_kind_is_a_programming_error(kind: EntityKind) -> Non
     assert "colour" not in RULES[kind]
     with pytest.raises(KeyError):
         lift(unknown)
+
+
+@given(
+    parts=st.lists(
+        st.dictionaries(
+            st.sampled_from(["tags", "warnings"]), st.lists(st.sampled_from("abcdefgh"), max_size=6), min_size=1
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_of_too_many_tags_and_warnings_the_same_are_kept_in_any_order_and_a_warning_says_so(
+    parts: list[dict[str, list[str]]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "UNION_LIMITS", {"tags": 3, "warnings": 2})
+        state = folded(*(change(part, at_us) for at_us, part in enumerate(parts)))
+        again = fold(state, state, "trace")
+
+    assert again == state
+    for field, limit in (("tags", 3), ("warnings", 2)):
+        sent = sorted({value for part in parts for value in part.get(field, ())})
+        kept = [value for value in state.values.get(field, []) if len(value) == 1]
+        assert kept == sent[:limit]
+        marked = any(f"more than {limit} {field}" in warning for warning in state.values.get("warnings", []))
+        assert marked == (len(sent) > limit)
+
+
+def test_a_trace_holds_200_tags_and_50_warnings() -> None:
+    state = folded(change({"tags": [f"{number:04}" for number in range(300)]}), change({"tags": ["0000a"]}, 2))
+
+    assert len(state.values["tags"]) == 200
+    assert state.values["tags"][:2] == ["0000", "0000a"]
+    assert state.values["warnings"] == ["there were more than 200 tags: those that sort last were left out"]

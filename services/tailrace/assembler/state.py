@@ -1,21 +1,19 @@
 """Everything that one partition's owner holds in memory, and what it must ask Postgres for before it can fold a record. No I/O."""
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
 from tailrace.assembler.shelf import Shelf
+from tailrace.assembler.weights import SMALL_BYTES, weigh_observation, weigh_score, weigh_trace
 from tailrace.core.contributions import Amounts, PartKey
-from tailrace.core.merge import Change, Folded
+from tailrace.core.merge import Change
 
 TraceKey = tuple[str, str]
 ObservationKey = tuple[str, str, str]
 ScoreKey = tuple[str, str]
 UserKey = tuple[str, str]
 SessionKey = tuple[str, str]
-
-_entity_bytes: Final = 2_500
-_small_bytes: Final = 400
 
 
 class PartState:
@@ -49,12 +47,12 @@ class PartitionState:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self.traces: Shelf[TraceKey, TraceState] = Shelf(_weigh_trace)
-        self.observations: Shelf[ObservationKey, ObservationState] = Shelf(lambda state: _weigh_folded(state.folded))
-        self.scores: Shelf[ScoreKey, ScoreState] = Shelf(lambda state: _weigh_folded(state.folded))
-        self.users: Shelf[UserKey, Sighting] = Shelf(lambda _: _small_bytes)
-        self.sessions: Shelf[SessionKey, Sighting] = Shelf(lambda _: _small_bytes)
-        self.parts: Shelf[PartKey, PartState] = Shelf(lambda _: _small_bytes)
+        self.traces: Shelf[TraceKey, TraceState] = Shelf(weigh_trace)
+        self.observations: Shelf[ObservationKey, ObservationState] = Shelf(weigh_observation)
+        self.scores: Shelf[ScoreKey, ScoreState] = Shelf(weigh_score)
+        self.users: Shelf[UserKey, Sighting] = Shelf(lambda _: SMALL_BYTES)
+        self.sessions: Shelf[SessionKey, Sighting] = Shelf(lambda _: SMALL_BYTES)
+        self.parts: Shelf[PartKey, PartState] = Shelf(lambda _: SMALL_BYTES)
         self._members: dict[TraceKey, set[str]] = {}
 
     @property
@@ -123,12 +121,3 @@ class PartitionState:
         ...,
     ]:
         return (self.traces, self.observations, self.scores, self.users, self.sessions, self.parts)
-
-
-def _weigh_folded(folded: Folded) -> int:
-    values = folded.values
-    return _entity_bytes + 2 * (len(values.get("input") or "") + len(values.get("output") or ""))
-
-
-def _weigh_trace(state: TraceState) -> int:
-    return _weigh_folded(state.folded) + 300 * len(state.contributions)

@@ -17,8 +17,12 @@ Rule = Literal["latest", "first", "latest_truthy", "least", "any", "union", "dee
 """How a field decides between two values.
 
 latest: the newest stamp wins, an explicit null too. first: the oldest stamp wins. latest_truthy: the newest of the non-empty values,
-an empty one only if there is no other. least: the smallest value. any: true once true. union: all values, sorted. deep: key by key.
+an empty one only if there is no other. least: the smallest value. any: true once true. union: all values, sorted, up to a number;
+of more those that sort first, whatever came first. deep: key by key.
 """
+
+UNION_LIMITS: Final[dict[str, int]] = {"tags": 200, "warnings": 50}
+"""How many values a united field keeps. Above it a warning says so, once and for good: it is there exactly if there were more."""
 
 TRACE_RULES: Final[Mapping[str, Rule]] = {
     "timestamp": "least",
@@ -154,7 +158,10 @@ def lift(change: Change) -> Folded:
         if rule == "deep":
             metadata = Uniform(value, change.stamp) if value else None
             continue
-        values[field] = sorted(set(value)) if rule == "union" else value
+        if rule == "union":
+            _put_union(values, field, {*values.get(field, ()), *value})
+            continue
+        values[field] = value
         if rule in _STAMPED:
             rank = _rank(field, value, rule, change)
             wins[field] = ordinary if rank == ORDINARY else Win(rank, change.stamp)
@@ -220,12 +227,33 @@ def _join_any(folded: Folded, field: str, value: Any, _: Win | None) -> bool:
 
 
 def _join_union(folded: Folded, field: str, value: Any, _: Win | None) -> bool:
-    mine = folded.values.get(field, ())
-    union = sorted({*mine, *value})
-    if field in folded.values and union == list(mine):
+    mine = folded.values.get(field)
+    union = {*(mine or ()), *value}
+    if mine is not None and len(union) == len(mine):
         return False
-    folded.values[field] = union
-    return True
+    return _put_union(folded.values, field, union)
+
+
+def _put_union(values: dict[str, Any], field: str, union: set[str]) -> bool:
+    """Keep the first of `union`; returns whether anything changed. Keeping the first of all is keeping the first of those kept."""
+    limit = UNION_LIMITS[field]
+    marks = {mark for mark in map(_mark_of, UNION_LIMITS) if mark in union} if field == "warnings" else set[str]()
+    kept = sorted(union - marks)
+    before = dict(values)
+    if len(kept) > limit:
+        kept = kept[:limit]
+        marks.add(_mark_of(field))
+    if field == "warnings":
+        values[field] = sorted({*kept, *marks})
+    else:
+        values[field] = kept
+        if marks:
+            _put_union(values, "warnings", {*values.get("warnings", ()), *marks})
+    return values != before
+
+
+def _mark_of(field: str) -> str:
+    return f"there were more than {UNION_LIMITS[field]} {field}: those that sort last were left out"
 
 
 _Join = Callable[[Folded, str, Any, Win | None], bool]

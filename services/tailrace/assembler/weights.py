@@ -1,0 +1,64 @@
+"""How much memory the assembler's state takes: entities in, an estimate of their bytes out, within a factor of 2 of what Python allocates.
+
+Texts, objects and lists are weighed as they are; what every entity has besides them is a constant, measured with tracemalloc.
+"""
+
+from collections.abc import Mapping
+from sys import getsizeof
+from typing import Any, Final, cast
+
+from tailrace.assembler.entities import ObservationState, ScoreState, TraceState
+from tailrace.core.merge import Folded
+from tailrace.core.metadata import Node
+
+SMALL_BYTES: Final = 900
+"""A user, a session or a cost part, with its key."""
+
+_entity_bytes: Final = 900
+_contribution_bytes: Final = 500
+_day_bytes: Final = 80
+_node_bytes: Final = 160
+_number_bytes: Final = 32
+_decimal_bytes: Final = 104
+
+
+def weigh_observation(state: ObservationState) -> int:
+    """An observation with its price, whose figures are mostly those that the sender provided."""
+    return _weigh_folded(state.folded) + weigh_value(state.priced.cost_details) // 2
+
+
+def weigh_trace(state: TraceState) -> int:
+    """A trace with its roll-up."""
+    roll_up = _contribution_bytes * len(state.contributions) + _day_bytes * len(state.days)
+    return _weigh_folded(state.folded) + roll_up
+
+
+def weigh_score(state: ScoreState) -> int:
+    """A score."""
+    return _weigh_folded(state.folded)
+
+
+def weigh_value(value: Any) -> int:
+    """What JSON can hold, a Decimal, or a tree of metadata. A key weighs half: mostly it is shared with other objects."""
+    if isinstance(value, str):
+        return getsizeof(value)
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[str, Any]", value)
+        return getsizeof(mapping) + sum(getsizeof(key) // 2 + weigh_value(child) for key, child in mapping.items())
+    if isinstance(value, list):
+        return getsizeof(cast("list[Any]", value)) + sum(map(weigh_value, cast("list[Any]", value)))
+    if isinstance(value, Node):
+        children = 0 if value.children is None else weigh_value(value.children)
+        return _node_bytes + children + weigh_value(value.value)
+    if value is None or isinstance(value, bool):
+        return 0
+    return _number_bytes if isinstance(value, int | float) else _decimal_bytes
+
+
+def _weigh_folded(folded: Folded) -> int:
+    metadata = (
+        folded.metadata if folded.metadata is None or isinstance(folded.metadata, Node) else folded.metadata.value
+    )
+    return (
+        _entity_bytes + getsizeof(folded.wins) + sum(map(weigh_value, folded.values.values())) + weigh_value(metadata)
+    )
