@@ -33,7 +33,7 @@ def test_the_compose_file_is_what_the_compose_schema_says() -> None:
 
 
 def test_each_process_of_the_architecture_has_a_service_that_runs_its_command() -> None:
-    assert OURS.keys() == {"migrate", "topics", "edge", "assembler", "meter", "sink", "query"}
+    assert OURS.keys() == {"migrate", "topics", "edge", "assembler", "meter", "sink", "query", "auditor"}
     for name, service in OURS.items():
         assert service["command"] == [name]
         assert name in COMMAND_NAMES

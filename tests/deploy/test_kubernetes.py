@@ -86,7 +86,7 @@ def test_no_risk_is_accepted_unless_somebody_says_so() -> None:
 
 
 def test_each_process_has_a_deployment_that_runs_its_command() -> None:
-    assert PROCESSES.keys() == {"edge", "assembler", "meter", "sink", "query"}
+    assert PROCESSES.keys() == {"edge", "assembler", "meter", "sink", "query", "auditor"}
     for name, deployment in PROCESSES.items():
         assert deployment["metadata"]["name"] == f"tailrace-{name}"
         assert [one["args"] for one in deployment["spec"]["template"]["spec"]["containers"]] == [[name]]

@@ -158,6 +158,6 @@ def test_prometheus_scrapes_the_probe_port_of_every_process() -> None:
     (job,) = configuration["scrape_configs"]
     (discovery,) = job["dns_sd_configs"]
     assert job["job_name"] == "tailrace"
-    assert set(discovery["names"]) == {"edge", "assembler", "meter", "sink", "query"}
+    assert set(discovery["names"]) == {"edge", "assembler", "meter", "sink", "query", "auditor"}
     assert discovery["port"] == Process().probe_port
     assert configuration["rule_files"] == ["/etc/prometheus/alerts.yml"]

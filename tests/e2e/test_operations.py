@@ -15,7 +15,7 @@ from tests.wire.otlp_requests import encode_request, make_attributes, make_span
 
 pytestmark = pytest.mark.e2e
 
-SERVICES = ("serve", "assembler", "meter", "sink")
+SERVICES = ("serve", "assembler", "meter", "sink", "auditor")
 SWELLING = "\x01" * (7 * 1024 * 1024)
 """Small enough for the edge; as JSON, where each character takes six, too large for a record between processes."""
 

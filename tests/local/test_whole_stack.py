@@ -88,7 +88,7 @@ def test_the_whole_stack_starts_takes_a_trace_and_still_has_it_after_kill_9(stac
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.splitlines()[-1].startswith("ready after ")
     processes = stack.processes()
-    assert list(processes) == ["supervisor", "serve", "assembler", "meter", "sink", "kafka", "postgres"]
+    assert list(processes) == ["supervisor", "serve", "assembler", "meter", "sink", "auditor", "kafka", "postgres"]
     assert {process["state"] for process in processes.values()} == {"ready"}
     before = stack.send_trace()
 

@@ -80,7 +80,7 @@ class Walk:
             self.place = Place(project, number + 1, self.first)
             return True
         start = max(self.first, floor(start, UNITS[number]))
-        end = min(self._end, start + self._spans[number])
+        end = start + min(self._spans[number], self._end - start)
         if await self._compare(Broken(project, number, start), end):
             self.place = Place(project, number, end)
         return True

@@ -11,7 +11,7 @@ from tailrace.local.ports import free_port, get_http
 from tailrace.runtime.durability import RISKS
 from tailrace.runtime.settings import Settings, environment_of
 
-SERVICES = ("serve", "assembler", "meter", "sink")
+SERVICES = ("serve", "assembler", "meter", "sink", "auditor")
 """In the order in which events flow, which is the order in which they are stopped."""
 
 _spare_seconds = 5
