@@ -4,17 +4,24 @@ The edge is the real application over a log in memory; four partitions are folde
 """
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncGenerator, Sequence
+from decimal import Decimal
 
 import asyncpg
+import httpx
 import pytest
 
 from tailrace.assembler.batch import BatchFolder, RawRecord
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.pricing import PriceTable, load_price_table
+from tailrace.query.app import create_app
 from tailrace.runtime.failures import FailureBudget
+from tailrace.runtime.keys import KeyCache
+from tailrace.runtime.postgres import open_pool
 from tailrace.runtime.resources import schemas
+from tailrace.runtime.settings import Postgres, Secret, Settings
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
@@ -23,8 +30,9 @@ from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tailrace.wire.topics import decode_raw_headers
 from tests.chaos.prices import change_prices
 from tests.chaos.truth import Request, Shape, World
-from tests.chaos.verify import compare, judge, read_rows
-from tests.edge.fakes import EdgeUnderTest
+from tests.chaos.verify import Findings, compare, judge, read_rows
+from tests.chaos.verify_api import compare_through_api
+from tests.edge.fakes import EdgeUnderTest, MemoryKeyStore, full_key
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +137,39 @@ async def test_whichever_of_two_price_tables_an_observation_met_sums_must_be_of_
 
     assert (await compare(connection, PROJECT, world.expected)).lines() == []
     assert await pool.fetchval("select count(distinct price_version) from observations") == 2
+
+
+async def test_what_the_api_shows_of_a_world_is_the_truth_and_a_wrong_answer_is_found(
+    pool: asyncpg.Pool, connection: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    world = World(7, Shape(traces=20, scores=20), base_us=BASE_US)
+    await store(pool, world.requests())
+    (first, *_) = (key for key, one in world.expected.observations.items() if one.total_cost)
+
+    findings = await _read_all(postgres_dsn, world)
+    world.expected.observations[first].total_cost = Decimal(1)
+    after = await _read_all(postgres_dsn, world)
+
+    assert findings.lines() == []
+    assert findings.checked["observations"] == len(world.expected.observations)
+    assert any(
+        re.fullmatch(rf"observation {first[0]}/{first[1]}: calculatedTotalCost expected 1, shown \S+", line)
+        for line in after.wrong
+    )
+    assert any(re.match(rf"trace {first[0]}: totalCost expected ", line) for line in after.wrong)
+
+
+async def _read_all(dsn: str, world: World) -> Findings:
+    """What the read API says of every row of a world, compared."""
+    settings = Settings(postgres=Postgres(dsn=Secret(dsn), pool_size=2))
+    pool = await open_pool(settings.postgres, application="test")
+    transport = httpx.ASGITransport(create_app(pool, KeyCache(MemoryKeyStore()), settings))
+    headers = {"authorization": full_key()}
+    try:
+        rng = random.Random(1)
+        return await compare_through_api("http://api", headers, world.expected, rng, 10_000, transport=transport)
+    finally:
+        await pool.close()
 
 
 SPOILT = {

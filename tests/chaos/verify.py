@@ -202,7 +202,7 @@ def _compare_row(findings: Findings, name: str, expected: Any, row: asyncpg.Reco
         if wanted is found or (found == wanted and type(found) is type(wanted) and not isinstance(found, dict)):
             continue
         if not same(wanted, found):
-            findings.wrong.append(f"{name}: {column} expected {_shown(wanted)}, stored {_shown(found)}")
+            findings.wrong.append(f"{name}: {column} expected {shown(wanted)}, stored {shown(found)}")
 
 
 def same(wanted: Any, found: Any) -> bool:
@@ -245,7 +245,8 @@ def _window_name(key: WindowKey) -> str:
     return f"window {key.user_id or '(no user)'} {key.model or '(no model)'} {key.bucket} {key.bucket_start:%Y-%m-%dT%H:%MZ}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a line shows it: amounts in plain digits, long texts cut."""
     text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}… ({len(text)} characters)"
 
