@@ -1,4 +1,8 @@
-"""How far the processors are behind what this edge accepted: acknowledged records and applied times in, seconds out. Pure and bounded."""
+"""How far the processors are behind what this edge accepted: acknowledged records and applied times in, seconds out. Pure and bounded.
+
+A partition is judged at the moments at which something of it was applied. One that stands still (no owner, halted, an outage) says
+nothing of how fast the processors are, and is left out until it moves again.
+"""
 
 from collections import deque
 from collections.abc import Mapping
@@ -6,15 +10,26 @@ from typing import Final, NamedTuple
 
 _SLOT_US: Final = 50_000
 _MOST_SLOTS: Final = 10_000
-_WINDOW_SECONDS: Final = 2.0
+_WINDOW_SECONDS: Final = 5.0
 
 
 class Finding(NamedTuple):
-    """How far behind, in seconds; how much of a second of the log is applied in a second; whether anything is applied at all."""
+    """The moving partition that is behind the most: by how many seconds, and how many seconds of its log are applied in a second.
+
+    `moves`: whether any partition does. `oldest_seconds`: the age of the oldest record that waits, in whatever partition.
+    """
 
     behind_seconds: float
     speed: float
     moves: bool
+    oldest_seconds: float = 0.0
+
+
+class _Moment(NamedTuple):
+    """A moment at which something of a partition was applied, and the age of what was then the oldest that waits."""
+
+    at: float
+    behind: float
 
 
 class Backlog:
@@ -22,7 +37,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self._waiting: dict[int, deque[int]] = {}
-        self._history: deque[tuple[float, float, bool]] = deque(maxlen=100)
+        self._moments: dict[int, deque[_Moment]] = {}
 
     @property
     def empty(self) -> bool:
@@ -37,15 +52,15 @@ class Backlog:
 
     def look(self, applied_us: Mapping[int, int], now: float) -> Finding:
         """What stands, `applied_us` being the time of the newest record that is applied, by partition."""
-        moved = sum(self._apply(partition, at) for partition, at in applied_us.items()) > 0
-        oldest = min((slots[0] for slots in self._waiting.values()), default=None)
-        behind = 0.0 if oldest is None else max(0.0, now - oldest / 1_000_000)
-        while self._history and now - self._history[0][0] > _WINDOW_SECONDS:
-            self._history.popleft()
-        self._history.append((now, behind, moved))
-        first_at, first_behind, _ = self._history[0]
-        grown = (behind - first_behind) / (now - first_at) if now > first_at else 0.0
-        return Finding(behind, max(0.0, 1 - grown), behind == 0 or any(moved for _, _, moved in self._history))
+        for partition, at in applied_us.items():
+            if self._apply(partition, at):
+                moments = self._moments.setdefault(partition, deque(maxlen=100))
+                moments.append(_Moment(now, self._age(partition, now)))
+        self._forget_before(now - _WINDOW_SECONDS)
+        judged = [_judge(moments) for moments in self._moments.values()]
+        behind, speed = max(judged, key=_urgency, default=(0.0, 1.0))
+        oldest = max((self._age(partition, now) for partition in self._waiting), default=0.0)
+        return Finding(behind, speed, bool(judged) or self.empty, oldest)
 
     def _apply(self, partition: int, at_us: int) -> bool:
         slots = self._waiting.get(partition)
@@ -56,3 +71,26 @@ class Backlog:
         if not slots:
             del self._waiting[partition]
         return True
+
+    def _age(self, partition: int, now: float) -> float:
+        slots = self._waiting.get(partition)
+        return max(0.0, now - slots[0] / 1_000_000) if slots else 0.0
+
+    def _forget_before(self, since: float) -> None:
+        for partition, moments in list(self._moments.items()):
+            while moments and moments[0].at < since:
+                moments.popleft()
+            if not moments:
+                del self._moments[partition]
+
+
+def _judge(moments: deque[_Moment]) -> tuple[float, float]:
+    first, last = moments[0], moments[-1]
+    # From one moment no speed can be told; then nothing is held against anybody.
+    grown = (last.behind - first.behind) / (last.at - first.at) if last.at > first.at else -1.0
+    return last.behind, max(0.0, 1 - grown)
+
+
+def _urgency(judged: tuple[float, float]) -> tuple[bool, float]:
+    behind, speed = judged
+    return speed <= 1, behind

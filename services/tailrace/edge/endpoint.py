@@ -71,9 +71,11 @@ class Call:
         self, size: int, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         """Call `function`, which works on `size` bytes, when it is the project's turn, without keeping other requests waiting."""
-        async with self.edge.traffic.turns.hold(self.sender.project_id, 1):
-            if size > _THREAD_BYTES:
+        traffic, project = self.edge.traffic, self.sender.project_id
+        if size > _THREAD_BYTES:
+            async with traffic.parsers.hold(project, size):
                 return await asyncio.to_thread(function, *args, **kwargs)
+        async with traffic.turns.hold(project, 1):
             result = function(*args, **kwargs)
             # The turn lasts until the loop has been round, so that those of other projects come in between.
             await asyncio.sleep(0)

@@ -29,6 +29,8 @@ log = get_logger(__name__)
 LOOK_SECONDS: Final = 0.25
 _TURNS: Final = 4
 _TURNS_OF_A_PROJECT: Final = 3
+_MOST_PARSED_BYTES: Final = 64 * 1024 * 1024
+"""Large bodies parsed at once. A parsed one takes several times its size, which is counted nowhere else."""
 
 _applied = (
     "select partition, micros(applied_received_at) as at from stream_progress where applied_received_at is not null"
@@ -50,7 +52,9 @@ class Traffic:
         self.unknown = Room(2 * requests, "requests", "share_of_requests", lambda _: None)
         """Requests whose key is looked up, which may take as long as Postgres does."""
         self.turns = FairGate(_TURNS, _TURNS_OF_A_PROJECT)
-        """Who may use the processor for the body it sent."""
+        """Who may use the event loop to parse a small body."""
+        self.parsers = FairGate(_MOST_PARSED_BYTES, _MOST_PARSED_BYTES // 2)
+        """Bytes of the large bodies that are parsed beside the event loop."""
 
     def accepted(self, records: Sequence[RawRecord]) -> None:
         """These are in the log."""
@@ -82,5 +86,5 @@ class Traffic:
     def _look(self, applied_us: dict[int, int]) -> None:
         now = self._clock()
         finding = self._backlog.look(applied_us, now)
-        metrics.edge_behind_seconds.set(finding.behind_seconds)
+        metrics.edge_behind_seconds.set(finding.oldest_seconds)
         self._pacer.adjust(finding, now)
