@@ -1,0 +1,98 @@
+"""Faults of a deploy: a release that cannot read anything, and one that brings other prices."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+
+from tests.chaos.cluster import copy_release, release_environment
+from tests.chaos.member import Member
+from tests.chaos.prices import change_prices
+from tests.chaos.rounds import Round, Scenario, unapplied, wait_until_applied
+from tests.chaos.truth import Shape
+
+MOST_BURIED = 100
+"""Letters that a broken release may make of its own failures before it stands still, over all partitions."""
+
+
+async def a_deploy_that_fails_every_record(round_: Round) -> None:
+    """All assemblers run a release whose mapping always fails: it must stop, not empty the topic into dead letters.
+
+    Afterwards the old release comes back, an operator resumes what stands still and replays the letters: all is as it should be.
+    """
+    cluster = round_.cluster
+    release = copy_release(cluster, f"broken-{round_.seed}")
+    mapping = release / "services" / "tailrace" / "assembler" / "mapping" / "__init__.py"
+    mapping.write_text(mapping.read_text() + _broken)
+    await asyncio.sleep(round_.seconds * 0.3)
+    await _deploy(cluster.of("assembler"), release)
+    await asyncio.sleep(round_.seconds * 0.8)
+    letters = await _own_failures(round_)
+    behind = await unapplied(cluster)
+    round_.note(f"the broken release made {letters} letters and then stood still in {sorted(behind)}")
+    if letters > MOST_BURIED or not behind:
+        round_.problem(f"the broken release made {letters} dead letters, and left {behind} unapplied")
+    cluster.unasked_exits()
+    await _deploy(cluster.of("assembler"), None)
+    round_.repair(_resume_and_replay)
+
+
+async def prices_change_in_the_middle(round_: Round) -> None:
+    """A release with other prices is rolled out in the middle: each observation keeps the price that it was first given."""
+    cluster = round_.cluster
+    await asyncio.sleep(round_.seconds * 0.4)
+    release = copy_release(cluster, f"prices-{round_.seed}")
+    file = release / "schemas" / "prices.json"
+    file.write_text(change_prices(file.read_text()))
+    await _deploy(cluster.of("assembler"), release)
+    await _deploy(cluster.of("sink", "meter", "query"), release)
+
+
+_broken = """
+
+def map_record(headers, value):
+    raise RuntimeError("a release that cannot read anything")
+"""
+
+
+async def _deploy(members: list[Member], release: Path | None) -> None:
+    """Let these members run another release; None is this one. They may never become ready."""
+    for member in members:
+        member.environment = release_environment(member, release)
+        await member.hold_down(member.program.stop_signal)
+        member.let_go()
+
+
+async def _own_failures(round_: Round) -> int:
+    rows = await round_.cluster.execute("select count(*) as n from dead_letters where reason = 'internal_error'")
+    return int(rows[0]["n"])
+
+
+async def _resume_and_replay(round_: Round) -> None:
+    cluster = round_.cluster
+    rows = await cluster.execute("select partition from stream_progress where halted_reason is not null")
+    for row in rows:
+        await cluster.tailrace(
+            "partition", "resume", "--partition", str(row["partition"]), "--reason", "the old release is back",
+            "--operator", "chaos",
+        )  # fmt: skip
+    await wait_until_applied(cluster, round_)
+    await cluster.tailrace("dead-letters", "replay", "--project", round_.tenant.project, "--reason", "internal_error")
+    left = orjson.loads(await cluster.tailrace("dead-letters", "list", "--project", round_.tenant.project, "--json"))
+    unplayed = [letter for letter in left if letter["reason"] == "internal_error" and not letter["replayedAt"]]
+    if unplayed:
+        round_.problem(f"{len(unplayed)} letters of our own failures cannot be replayed")
+    await cluster.execute("delete from dead_letters where reason = 'internal_error' and replayed_at is not null")
+
+
+SCENARIOS = (
+    Scenario("broken-deploy", "a release that fails every record", a_deploy_that_fails_every_record, seconds=30),
+    Scenario(
+        "price-change",
+        "prices change in the middle",
+        prices_change_in_the_middle,
+        seconds=30,
+        shape=Shape(price_change=True),
+        breaks=True,
+    ),
+)
