@@ -2,8 +2,8 @@
 
 The quiet one posts a trace at a steady rate, first alone and then beside a project that posts the same at a hundred times that rate. Measured of the
 quiet one: how long the edge takes to acknowledge, and from there to the first read that shows the trace whole. The loud one never slows down: what
-it hears 429 for is counted and forgotten, and the next comes in time; what its connections cannot carry is counted as not sent. It runs in a
-process of its own, so that it does not disturb the clock.
+it hears 429 for is counted and forgotten, and the next comes in time; what its connections cannot carry in time is counted as not sent. It runs
+in a process of its own, so that it does not disturb the clock.
 """
 
 import asyncio
@@ -124,6 +124,7 @@ async def send_loud(url: str, authorization: str, rate: float, seconds: float) -
         await _at_rate(post, rate, seconds)
         took = time.monotonic() - started
     sent = statuses.total() - statuses["not sent"]
+    statuses["not sent"] = int(rate * seconds) - sent
     return {
         "answers": statuses,
         "sent_traces_per_second": round(sent / took, 1),
@@ -132,11 +133,16 @@ async def send_loud(url: str, authorization: str, rate: float, seconds: float) -
 
 
 async def _at_rate(call: Callable[[], Coroutine[Any, Any, None]], rate: float, seconds: float) -> None:
-    """Start `call` at a rate for so long, without waiting for its end before the next, and return once all have ended."""
+    """Start `call` at a rate for so long, without waiting for its end before the next, and return once all have ended.
+
+    One that is too late for that is left out.
+    """
     started = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
+            if time.monotonic() - started > seconds:
+                break
             tasks.create_task(call())
 
 
