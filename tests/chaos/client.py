@@ -66,9 +66,12 @@ async def deliver(
                 await asyncio.sleep(max(0.0, started + request.at * seconds - time.monotonic()))
                 await _deliver_one(client, origins, request, delivered, rng)
 
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(concurrency):
-                workers.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(concurrency):
+                    workers.create_task(work())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
     delivered.seconds = time.monotonic() - started
     return delivered
 

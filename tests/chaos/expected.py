@@ -16,7 +16,7 @@ MONEY_DIGITS: Final = 90
 
 @dataclass(slots=True)
 class Observation:
-    """An observation as it must be once all its events are in."""
+    """An observation as it must be once all its events are in. `as_root`: it counts as a root, whatever its parent; no column."""
 
     trace_id: str
     id: str
@@ -51,6 +51,7 @@ class Observation:
     input: str | None = None
     output: str | None = None
     metadata: dict[str, Any] | None = None
+    as_root: bool = field(default=False, metadata={"column": False})
 
 
 @dataclass(slots=True)
@@ -213,7 +214,7 @@ def _add_to_roll_up(total: RollUp, one: Observation, cost: Decimal | None) -> No
     end = one.end_time or one.start_time
     total.first_start = one.start_time if total.first_start is None else min(total.first_start, one.start_time)
     total.last_end = end if total.last_end is None else max(total.last_end, end)
-    if one.parent_observation_id is None and (one.end_time is not None or one.type == "EVENT"):
+    if (one.as_root or one.parent_observation_id is None) and (one.end_time is not None or one.type == "EVENT"):
         total.ended_roots += 1
         total.root_ended = True
 

@@ -86,6 +86,8 @@ class Stories:
         if lost_root:
             _forget_what_only_the_root_says(trace)
             del story.observations[0]
+        elif service != _FOREIGN:
+            self._be_root(root)
         told = replace(trace)
         self._be_late(story, told)
         spans = [self._tell_span(one, service) for one in story.observations]
@@ -241,6 +243,12 @@ class Stories:
         if story.trace.user_id is not None:
             story.named.append(Named(story.trace.user_id, None, story.trace.environment, at_us, at_us))
 
+    def _be_root(self, root: Observation) -> None:
+        """Some roots have a parent in a process that sends nothing, and say that they are roots all the same."""
+        root.is_app_root = self._rng.random() < 0.2
+        if self._rng.random() < 0.1:
+            root.parent_observation_id, root.as_root = hex_id(self._rng, 8), True
+
     def _tell_span(self, one: Observation, service: int) -> Span:
         span = tell_foreign_span(self._rng, one, service) if service == _FOREIGN else tell_span(self._rng, one, service)
         if self._rng.random() < 0.02:
@@ -267,7 +275,8 @@ class Stories:
         for span, one in zip(spans, story.observations, strict=False):
             seal(span, one)
             story.units.append(Unit("spans", [span], 1, late=story.late))
-            earlier = interim(self._rng, span, one) if span.parent_id and self._rng.random() < 0.05 else None
+            is_root = span.parent_id is None or one.as_root
+            earlier = None if is_root or self._rng.random() > 0.05 else interim(self._rng, span, one)
             if earlier is not None and span.service != _FOREIGN:
                 story.units.append(Unit("spans", [earlier], 1, late=story.late))
 

@@ -110,5 +110,7 @@ def _put_deep(rng: random.Random, tellings: Sequence[Telling], path: tuple[str, 
 
 
 def _stale_leaf(rng: random.Random, value: Any) -> Any:
-    """Another value in the place; never an object where a plain value follows, nor the other way round."""
-    return dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else rng.choice((0, "stale", None, [1], True))
+    """Another value in the place: what the newer one replaces, an object by a plain value and the other way round."""
+    if isinstance(value, dict):
+        return "stale"
+    return rng.choice((0, "stale", None, [1], True, {"gone": {"deep": 1}}))

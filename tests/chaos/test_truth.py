@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.chaos.expected import MONEY_DIGITS, Observation
+from tests.chaos.expected import MONEY_DIGITS, DeadEvent, Observation
 from tests.chaos.prices import BY_NAME, MODELS, UNKNOWN_MODELS, change_prices, cost_of
 from tests.chaos.requests import LATE_FROM, MAX_EVENTS, Request
 from tests.chaos.truth import Shape, World
-from tests.chaos.verify import same
+from tests.chaos.verify import KINDS, judge, same
 
 BASE_US = 1_795_000_000_000_000
 PRICE_FILE = Path(__file__).parents[2] / "schemas" / "prices.json"
@@ -118,6 +118,8 @@ def test_a_world_holds_what_is_hard(world: World) -> None:
     assert {one.type for one in observations} >= {"GENERATION", "SPAN", "EVENT", "EMBEDDING", "AGENT", "TOOL"}
     assert {one.model for one in observations} >= {*BY_NAME, *UNKNOWN_MODELS, None}
     assert any(not one.counted and one.total_cost for one in observations)
+    assert any(one.as_root and one.parent_observation_id for one in observations)
+    assert any(one.is_app_root for one in observations)
     assert any(one.provided_cost_details and one.total_cost is None for one in observations)
     assert max(_digits(one) for one in observations) > 25
     assert len({one.start_time.date() for one in observations}) > 1
@@ -173,6 +175,18 @@ def test_changed_prices_are_another_price_file_for_the_same_models() -> None:
 
     assert model["prices"][0]["tiers"][0]["prices"]["input"] == "0.000003425"
     assert cost_of("gpt-4o", usage, None, changed=True).total == Decimal("0.003425")
+
+
+def test_what_is_not_there_is_lost_also_a_dead_letter() -> None:
+    world = World(1, Shape(traces=2, scores=1), base_us=BASE_US)
+    world.expected.dead.add(DeadEvent("invalid_payload", None))
+
+    findings = judge({kind: [] for kind in KINDS}, world.expected)
+
+    assert "dead letter None: none for invalid_payload" in findings.lost
+    lost = {line.split()[0] for line in findings.lost}
+    assert lost == {"observation", "trace", "score", "user", "session", "window", "dead"}
+    assert (findings.wrong, findings.duplicated) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ def tell_span(rng: random.Random, one: Observation, service: int) -> Span:
     _put(attributes, "langfuse.observation.output", one.output)
     _put(attributes, "langfuse.environment", None if one.environment == "default" else one.environment)
     _put(attributes, "langfuse.version", one.version)
+    if one.as_root:
+        attributes["langfuse.internal.as_root"] = True
+    if one.is_app_root:
+        attributes["langfuse.internal.is_app_root"] = True
     _tell_metadata(attributes, one)
     _tell_level(rng, span, one)
     if one.model is not None:

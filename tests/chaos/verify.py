@@ -107,6 +107,10 @@ _QUERIES: Final = {
 }
 
 
+KINDS: Final = tuple(_QUERIES)
+"""What is compared."""
+
+
 def _compare_observations(
     findings: Findings, expected: Expected, rows: Iterable[asyncpg.Record]
 ) -> dict[ObservationKey, Decimal | None]:
@@ -252,7 +256,7 @@ def shown(value: Any) -> str:
 
 
 def _columns(row: type[Any]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(row))
+    return tuple(one.name for one in fields(row) if one.metadata.get("column", True))
 
 
 _observation_columns: Final = _columns(Observation)
