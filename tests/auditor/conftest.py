@@ -6,6 +6,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.structs import TopicPartition
 from prometheus_client import REGISTRY
 
 from tailrace.admin.topics import create_topics
@@ -26,9 +28,10 @@ class Stream:
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool, producer: Any, stack: AsyncExitStack) -> None:
         self.pool = pool
-        self._settings = settings
+        self.settings = settings
         self._producer = producer
         self._stack = stack
+        self.dsn = settings.postgres.dsn.reveal() if settings.postgres.dsn else ""
         self.topic = topics_of(settings.kafka.topic_prefix).raw
 
     async def accept(self, *events: int, project: str = "shop", partition: int = 0) -> None:
@@ -73,19 +76,16 @@ class Stream:
 
     async def forget_before(self, offset: int, *, partition: int = 0) -> None:
         """What retention does to the log's beginning."""
-        admin = make_admin(self._settings.kafka)
+        admin = make_admin(self.settings.kafka)
         await admin.start()
         try:
-            from aiokafka.admin.records_to_delete import RecordsToDelete
-            from aiokafka.structs import TopicPartition
-
             await admin.delete_records({TopicPartition(self.topic, partition): RecordsToDelete(offset)})
         finally:
             await admin.close()
 
     async def auditor(self, *, grace_seconds: int = 0) -> EventAudit:
         """An auditor as after a start: it knows what Postgres remembers."""
-        consumer = make_consumer(self._settings.kafka, group_id=None, client_id="test-auditor")
+        consumer = make_consumer(self.settings.kafka, group_id=None, client_id="test-auditor")
         await consumer.start()
         self._stack.push_async_callback(consumer.stop)
         return EventAudit(

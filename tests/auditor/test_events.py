@@ -200,6 +200,31 @@ async def test_another_log_that_an_operator_let_in_is_no_alarm(stream: Stream) -
     assert broken_by_name() == {("shop", "0"): 1}
 
 
+async def test_a_database_put_back_to_an_earlier_backup_is_counted_on_from_there(stream: Stream) -> None:
+    tables = ("event_counts", "stream_progress", "audit_counts", "audit_progress")
+    await stream.accept(5, 2)
+    await stream.apply(0, 5)
+    audit = await stream.auditor()
+    await settle(audit)
+    backup = {table: [tuple(row) for row in await stream.pool.fetch(f"select * from {table}")] for table in tables}
+    await stream.accept(3)
+    await stream.apply(2, 5)
+    await settle(audit)
+    assert states() == (10, 10, 0, 0, 0)
+
+    async with stream.pool.acquire() as connection, connection.transaction():
+        for table, rows in backup.items():
+            await connection.execute(f"delete from {table}")
+            await connection.copy_records_to_table(table, records=rows)
+    await settle(audit)
+    assert states() == (10, 5, 0, 5, 0)
+    await stream.apply(2, 5)
+    await settle(audit)
+
+    assert states() == (10, 10, 0, 0, 0)
+    assert broken_by_name() == {}
+
+
 async def test_several_auditors_count_every_record_once(stream: Stream) -> None:
     first, second = await stream.auditor(), await stream.auditor()
     for origin in range(6):

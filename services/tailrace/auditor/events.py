@@ -116,7 +116,8 @@ class EventAudit:
         }
         self._judge(snapshot, moves, lost)
         self._report(snapshot, moves, plans)
-        return not is_done or any(plan.step in ("begin", "take_over") for plan in plans.values())
+        is_behind = not is_done or not all(move.verified for move in moves)
+        return is_behind or any(plan.step in ("begin", "take_over") for plan in plans.values())
 
     def _plan(self, snapshot: Snapshot, number: int, bounds: Bounds) -> Plan:
         tally = self._tallies.setdefault(number, Tally())
