@@ -53,13 +53,16 @@ async def deliver(
     seconds: float,
     concurrency: int,
     rng: random.Random,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> Delivered:
     """Send each request to any of the origins, not before its time in a round of `seconds`. Raises NotDeliveredError."""
     delivered = Delivered()
     started = time.monotonic()
     waiting = iter(requests)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits, headers=headers) as client:
+    async with httpx.AsyncClient(
+        timeout=TIMEOUT_SECONDS, limits=limits, headers=headers, transport=transport
+    ) as client:
 
         async def work() -> None:
             for request in waiting:
@@ -106,10 +109,11 @@ async def _post(client: httpx.AsyncClient, origin: str, request: Request) -> tup
     status = response.status_code
     if status not in _ACCEPTED and status not in _RETRIED:
         raise NotDeliveredError(f"{request.path}: expected to be taken or put off, got {status} {response.text[:300]}")
-    return str(status), _retry_after(response)
+    return str(status), retry_after(response)
 
 
-def _retry_after(response: httpx.Response) -> float:
+def retry_after(response: httpx.Response) -> float:
+    """For how many seconds to wait before the next try."""
     try:
         asked = float(response.headers.get("retry-after", ""))
     except ValueError:
