@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from tailrace.wire.events import (
+    MAX_EVENTS,
     Batch,
     EnvelopeError,
     Event,
@@ -415,3 +416,11 @@ def test_whatever_the_json_every_score_is_refused_or_has_fields(request: Any) ->
     except EnvelopeError:
         return
     assert all(event.fields()["data_type"] for event in scores.events)
+
+
+def test_more_events_than_one_request_may_hold_are_refused_together() -> None:
+    for data in (b'{"batch":[' + b"1," * MAX_EVENTS + b"1]}", b'{"batch":[' + b"1," * MAX_EVENTS + rb'"\u0000"]}'):
+        with pytest.raises(EnvelopeError, match="expected at most 50000 events in one request, got 50001"):
+            decode_batch(data)
+    with pytest.raises(EnvelopeError, match="expected at most 50000"):
+        decode_scores(b"[" + b"1," * MAX_EVENTS + b"1]")

@@ -55,6 +55,8 @@ KIND_OF_TYPE: Final[dict[str, EntityKind]] = {
     "observation-update": "observation",
 }
 LOG_TYPE: Final = "sdk-log"
+MAX_EVENTS: Final = 50_000
+"""Events, or scores, in one request."""
 
 
 class EnvelopeError(ValueError):
@@ -196,6 +198,14 @@ class _TooDeepError(Exception):
     """An event is nested deeper than can be handed on."""
 
 
+def _few(raws: list[Raw]) -> list[Raw]:
+    """`raws`, unless they are too many: each takes far more memory, and room in the answer, than its bytes. Raises EnvelopeError."""
+    if len(raws) > MAX_EVENTS:
+        message = f"expected at most {MAX_EVENTS} events in one request, got {len(raws)}"
+        raise EnvelopeError([Issue([], message, "too_big")])
+    return raws
+
+
 def _check_depth(raw: bytes) -> bytes:
     if is_deep(raw):
         raise _TooDeepError(f"expected JSON of at most {MAX_DEPTH} levels, got more")
@@ -204,7 +214,7 @@ def _check_depth(raw: bytes) -> bytes:
 
 def _decode_batch(data: bytes) -> Batch:
     batch = Batch([], [], [])
-    for raw in _envelope_decoder.decode(data).batch:
+    for raw in _few(_envelope_decoder.decode(data).batch):
         event = _decode_event(_check_depth(bytes(raw)))
         if isinstance(event, Event):
             batch.events.append(event)
@@ -217,7 +227,7 @@ def _decode_batch(data: bytes) -> Batch:
 
 def _decode_scores(data: bytes, *, is_list: bool, eval_allowed: bool) -> Scores:
     if is_list:
-        raws = [bytes(raw) for raw in _list_decoder.decode(data)]
+        raws = [bytes(raw) for raw in _few(_list_decoder.decode(data))]
     else:
         _object_decoder.decode(data)
         raws = [data.strip(_JSON_SPACE)]

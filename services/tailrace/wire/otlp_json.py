@@ -12,6 +12,7 @@ import orjson
 from msgspec import Meta, Raw
 
 from tailrace.core.model import MAX_TIME_US
+from tailrace.wire.density import MAX_VALUES, has_too_many_values
 from tailrace.wire.ids import is_usable_id
 from tailrace.wire.lenient_json import MAX_DEPTH, NotJsonError, dump_json, is_clean, is_deep, load_json, repair_json
 from tailrace.wire.otlp_shapes import OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
@@ -39,6 +40,8 @@ def decode_spans(body: bytes) -> Iterator[SpanData]:
 
 def split_request(body: bytes, rule: SplitRule) -> Split:
     """Check a request and divide it. Raises OtlpError."""
+    if has_too_many_values(body):
+        raise OtlpError(f"expected at most {MAX_VALUES} values in one request, got more")
     body, outline, partitions = _read(body, rule)
     if not partitions:
         return Split([], {})

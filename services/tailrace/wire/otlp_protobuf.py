@@ -19,6 +19,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tailrace.core.model import MAX_TIME_US
+from tailrace.wire.density import MAX_PARTS, has_too_many_parts
 from tailrace.wire.ids import MAX_ID_BYTES
 from tailrace.wire.lenient_json import dump_json
 from tailrace.wire.otlp_shapes import OtlpError, Part, Scope, SpanData, SpanEvent, Split, SplitRule
@@ -38,6 +39,8 @@ def decode_spans(body: bytes) -> Iterator[SpanData]:
 
 def split_request(body: bytes, rule: SplitRule) -> Split:
     """Check a request and divide it. Raises OtlpError."""
+    if has_too_many_parts(body):
+        raise OtlpError(f"expected at most {MAX_PARTS} spans, attributes and values in one request, got more")
     partitions = _partitions(_parse(_Request, body), rule)
     if not partitions:
         return Split([], {})
