@@ -15,9 +15,6 @@ from tests.chaos.texts import Texts
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
-USERS: Final = 12
-SESSIONS: Final = 15
-ENVIRONMENTS: Final = ("default", "production", "staging", "eu_1-b")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

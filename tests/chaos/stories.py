@@ -7,12 +7,7 @@ from typing import Final, NamedTuple
 
 from tests.chaos.batched import Teller
 from tests.chaos.drawing import (
-    DAY_US,
-    ENVIRONMENTS,
-    HOUR_US,
     MINUTE_US,
-    SESSIONS,
-    USERS,
     Drawing,
     Family,
     hex_id,
@@ -20,13 +15,13 @@ from tests.chaos.drawing import (
     microseconds,
 )
 from tests.chaos.expected import Observation, Trace
+from tests.chaos.outlines import SKEW_US, USERS, Outlines
 from tests.chaos.requests import Unit
 from tests.chaos.shape import Shape
 from tests.chaos.spans import SERVICES, Span
 from tests.chaos.tearing import Telling
 from tests.chaos.traced import end_early, interim, seal, tell_foreign_span, tell_span, tell_trace
 
-SKEW_US: Final = 10 * MINUTE_US
 BIG_REQUEST_SPANS: Final = 500
 _SECOND_US: Final = 1_000_000
 _FOREIGN: Final = len(SERVICES) - 1
@@ -63,7 +58,7 @@ class Stories:
         self._shape = shape
         self._drawing = drawing
         self._teller = teller
-        self._base_us = base_us
+        self._outlines = Outlines(rng, shape, drawing.texts, base_us=base_us)
 
     def any(self) -> Story:
         """A trace of any kind."""
@@ -77,7 +72,7 @@ class Stories:
     def traced(self) -> Story:
         """A trace in spans only, but for a user that may come by the batch API."""
         rng = self._rng
-        story = self._draw(self._family(span_ids=True))
+        story = self._draw(self._outlines.family(span_ids=True))
         trace, root = story.trace, story.observations[0]
         service = rng.randrange(len(SERVICES))
         if service == _FOREIGN:
@@ -103,7 +98,7 @@ class Stories:
     def batched(self) -> Story:
         """A trace in batch events only; a few have no event of their own."""
         rng = self._rng
-        story = self._draw(self._family(span_ids=False))
+        story = self._draw(self._outlines.family(span_ids=False))
         trace = story.trace
         has_trace_events = rng.random() < 0.9
         if not has_trace_events:
@@ -123,7 +118,7 @@ class Stories:
     def mixed(self) -> Story:
         """A trace of which some services send spans and others batch events."""
         rng = self._rng
-        story = self._draw(replace(self._family(span_ids=True), floats=True))
+        story = self._draw(replace(self._outlines.family(span_ids=True), floats=True))
         trace, tree = story.trace, story.observations
         trace.name = trace.name or "mixed"
         middle = rng.randint(1, len(tree))
@@ -145,7 +140,7 @@ class Stories:
 
     def lonely(self) -> Story:
         """An observation that names no trace: it is a trace of its own."""
-        family = self._family(span_ids=False)
+        family = self._outlines.family(span_ids=False)
         one = self._drawing.observation(replace(family, clocks=(0,)), None)
         one.trace_id = one.id
         units = self._teller.observation(one, late=False, same_clock=True, with_trace=False)
@@ -153,7 +148,7 @@ class Stories:
 
     def big(self, size: int) -> Story:
         """One trace of very many spans, children first, so that its root is the last of all."""
-        family = replace(self._family(span_ids=True), clocks=(0,))
+        family = replace(self._outlines.family(span_ids=True), clocks=(0,))
         drawing = Drawing(self._rng, text_bytes=20)
         tree = drawing.tree(family, size)
         trace = Trace(
@@ -182,52 +177,7 @@ class Stories:
         size = max(1, int(rng.gauss(self._shape.spans_per_trace, self._shape.spans_per_trace / 5)))
         tree = self._drawing.tree(family, size)
         last_us = max(microseconds(one.end_time or one.start_time) for one in tree) + 2 * SKEW_US
-        late = (
-            self._shape.an_hour_late
-            and family.start_us <= self._base_us - HOUR_US
-            and family.length_us == 50 * _SECOND_US
-        )
-        return Story(self._trace(family), tree, late=late, last_us=last_us)
-
-    def _family(self, *, span_ids: bool) -> Family:
-        rng, now_us = self._rng, self._base_us
-        length_us = rng.choice((2 * _SECOND_US, 20 * _SECOND_US, 5 * MINUTE_US, 90 * MINUTE_US))
-        start_us = now_us - rng.randrange(30 * MINUTE_US) - length_us
-        chance = rng.random()
-        if chance < 0.1:
-            start_us, length_us = now_us - HOUR_US - rng.randrange(MINUTE_US), 50 * _SECOND_US
-        elif chance < 0.2:
-            start_us, length_us = now_us - now_us % DAY_US - 2 * _SECOND_US, 4 * _SECOND_US
-        skewed = self._shape.skewed_clocks and rng.random() < 0.4
-        clocks = rng.choices((-SKEW_US, 0, SKEW_US, rng.randrange(-SKEW_US, SKEW_US)), k=2) if skewed else (0,)
-        trace_id = hex_id(rng, 16) if span_ids else f"trace-{hex_id(rng, 10)}"
-        return Family(
-            trace_id,
-            start_us,
-            length_us,
-            rng.choice(ENVIRONMENTS),
-            rng.choice((None, "1.4.2")),
-            tuple(clocks),
-            span_ids,
-            floats=not span_ids,
-        )
-
-    def _trace(self, family: Family) -> Trace:
-        rng, texts = self._rng, self._drawing.texts
-        return Trace(
-            family.trace_id,
-            instant(family.start_us),
-            name=rng.choice((None, "request", "🛒 checkout")),
-            user_id=None if rng.random() < 0.2 else f"user-{rng.randrange(USERS)}",
-            session_id=None if rng.random() < 0.4 else f"session-{rng.randrange(SESSIONS)}",
-            release=rng.choice((None, "r1")),
-            version=family.version,
-            environment=family.environment,
-            public=rng.random() < 0.2,
-            tags=sorted(rng.sample(("a", "b", "beta", "日本"), rng.randrange(3))),
-            input=texts.body() if rng.random() < 0.3 else None,
-            metadata=texts.metadata("t") if rng.random() < 0.3 else None,
-        )
+        return Story(self._outlines.trace(family), tree, late=self._outlines.is_late(family), last_us=last_us)
 
     def _be_late(self, story: Story, told: Trace) -> None:
         """Let the trace's last word on its user come last, after the cost; what was told before is nobody or somebody else."""
