@@ -43,6 +43,12 @@ COMMANDS = (
         "dead-letters", "tailrace.admin.dead_letters", "list, show or replay what could not be used", is_operators=True
     ),
     Command(
+        "replay",
+        "tailrace.admin.replay",
+        "rebuild tables from the log beside the live ones, compare, and swap",
+        is_operators=True,
+    ),
+    Command(
         "conservation",
         "tailrace.admin.conservation",
         "check accepted = applied + dead-lettered + in flight",

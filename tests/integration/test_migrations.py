@@ -21,6 +21,7 @@ REFERENCE_TABLES = {
     "streams",
     "stream_progress",
     "stream_commands",
+    "replay_swaps",
     "audit_progress",
     "audit_walks",
 }

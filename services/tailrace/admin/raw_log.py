@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from aiokafka.structs import TopicPartition
@@ -20,6 +21,13 @@ class Bounds(NamedTuple):
 
     first: int
     end: int
+
+
+class LogPlace(NamedTuple):
+    """A record's offset and the time that the log has it since."""
+
+    offset: int
+    at: datetime
 
 
 class RawRecord(NamedTuple):
@@ -44,6 +52,17 @@ class RawLog:
         first = await self._consumer.beginning_offsets(wanted)
         end = await self._consumer.end_offsets(wanted)
         return {one.partition: Bounds(first[one], end[one]) for one in wanted}
+
+    async def places_at(self, partitions: Sequence[int], at: datetime) -> dict[int, LogPlace | None]:
+        """The first record of each partition that the log got at this time or later; every one before it is older. None without one."""
+        wanted = {TopicPartition(self._topic, partition): int(at.timestamp() * 1000) for partition in partitions}
+        found = await self._consumer.offsets_for_times(wanted)
+        return {
+            one.partition: None
+            if place is None
+            else LogPlace(place.offset, datetime.fromtimestamp(place.timestamp / 1000, UTC))
+            for one, place in found.items()
+        }
 
     async def read(self, ranges: Mapping[int, Bounds]) -> AsyncGenerator[RawRecord]:
         """The records of each partition's range, in order within a partition. Raises OperatorError when the log stops giving them."""
