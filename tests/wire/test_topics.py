@@ -3,7 +3,7 @@
 import pytest
 
 from tailrace.core.model import ProjectId
-from tailrace.wire.topics import BadHeadersError, RawHeaders, count_events, decode_raw_headers
+from tailrace.wire.topics import BadHeadersError, NewerHeadersError, RawHeaders, count_events, decode_raw_headers
 
 STATED = RawHeaders("ingestion", ProjectId("shop"), 1_700_000_000_000_000, 7, "python", "4.0")
 
@@ -17,6 +17,14 @@ def test_what_an_edge_states_is_read_as_stated() -> None:
     assert count_events(encoded()) == ("shop", 7)
 
 
+def test_a_record_of_a_later_release_is_told_from_a_bad_one_and_counted_as_it_states() -> None:
+    newer = encoded(v=b"99", kind=b"a kind to come")
+
+    with pytest.raises(NewerHeadersError, match="got one of version 99: a later release wrote it"):
+        decode_raw_headers(newer)
+    assert count_events(newer) == ("shop", 7)
+
+
 @pytest.mark.parametrize(
     ("headers", "counted"),
     [
@@ -24,7 +32,7 @@ def test_what_an_edge_states_is_read_as_stated() -> None:
         (encoded(events=b"many"), ("shop", 1)),
         (encoded(events=b"-1"), ("shop", 1)),
         (encoded(events=b"1" + b"0" * 30), ("shop", 1)),
-        (encoded(v=b"99"), ("shop", 1)),
+        (encoded(v=b"9" * 5000), ("shop", 1)),
         (encoded(project=b"sh\x00op"), ("shop", 1)),
         (encoded(project=b"\xff"), ("�", 1)),
         (encoded(project=b"x" * 5000), ("x" * 200, 1)),

@@ -24,7 +24,13 @@ from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS, SCHEMA_ERRORS
 from tailrace.wire.records import AssembledRecord, EventCount
-from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers, headers_of_unreadable
+from tailrace.wire.topics import (
+    BadHeadersError,
+    NewerHeadersError,
+    RawHeaders,
+    decode_raw_headers,
+    headers_of_unreadable,
+)
 
 log = get_logger(__name__)
 
@@ -127,7 +133,7 @@ class BatchFolder:
     async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
         """The assembled records, chunks of one raw record together. `doomed`: by offset.
 
-        Raises FoldFailedError, BatchFailedError and TooManyFailuresError.
+        Raises FoldFailedError, BatchFailedError, TooManyFailuresError and NewerHeadersError.
         """
         mapped = self._map_batch(batch, doomed)
         with blaming_batch(batch):
@@ -156,7 +162,7 @@ class BatchFolder:
         """What is within the budget is buried before the partition stands still: one record at a time, so that nothing waits with it."""
         try:
             return [self._map(record, doomed.get(record.offset)) for record in batch]
-        except TooManyFailuresError as error:
+        except (TooManyFailuresError, NewerHeadersError) as error:
             if len(batch) == 1:
                 raise
             raise BatchFailedError(batch[-1].offset) from error
@@ -164,6 +170,8 @@ class BatchFolder:
     def _map(self, record: RawRecord, doom: Doom | None) -> MappedRecord:
         try:
             headers = decode_raw_headers(dict(record.headers))
+        except NewerHeadersError:
+            raise
         except BadHeadersError as error:
             headers = headers_of_unreadable(record.headers)
             return MappedRecord(

@@ -12,6 +12,8 @@ from uuid import UUID
 import msgspec
 import orjson
 
+from tailrace.wire.topics import SCHEMA_VERSION
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The manner of every record on the wire."""
@@ -256,15 +258,28 @@ class BadRecordError(ValueError):
     """A record is not what its topic promises; the message names the path in it."""
 
 
+class NewerRecordError(BadRecordError):
+    """A record is of a later version than this release reads: it is for a later release's process to take."""
+
+
 def encode_record(record: Record) -> bytes:
     """JSON bytes of a record."""
     return orjson.dumps(record, default=msgspec.to_builtins)
 
 
 def decode_record(data: bytes, kind: type[AnyRecord]) -> AnyRecord:
-    """The record in `data`. Raises BadRecordError."""
+    """The record in `data`. Raises BadRecordError, and NewerRecordError of a later version, whatever else is in it."""
     try:
         loaded: Any = orjson.loads(data)
+        _check_version(loaded)
         return msgspec.convert(loaded, kind, str_keys=True)
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise BadRecordError(f"expected a {kind.__name__}, got {error}") from None
+
+
+def _check_version(loaded: Any) -> None:
+    version: Any = loaded.get("version", 1) if isinstance(loaded, dict) else 1  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerRecordError(
+            f"expected a record of version {SCHEMA_VERSION} or less, got one of version {version}: a later release wrote it"
+        )

@@ -62,8 +62,13 @@ class BadHeadersError(ValueError):
     """The headers of a raw record are not the ones that an edge writes."""
 
 
+class NewerHeadersError(BadHeadersError):
+    """A raw record is of a later version than this release reads: it is for a later release's process to take."""
+
+
 def decode_raw_headers(headers: Mapping[str, bytes]) -> RawHeaders:
-    """Read the headers of a raw record. Raises BadHeadersError."""
+    """Read the headers of a raw record. Raises BadHeadersError, and NewerHeadersError of a later version, whatever else they state."""
+    _check_version(headers)
     try:
         version, kind = int(headers["v"]), headers["kind"].decode()
         project_id = ProjectId(headers["project"].decode())
@@ -77,10 +82,8 @@ def decode_raw_headers(headers: Mapping[str, bytes]) -> RawHeaders:
         )
     if not 0 <= received <= MAX_TIME_US or not 0 <= events <= MAX_EVENTS:
         raise BadHeadersError(f"expected a time of receipt up to the year 9999 and a count of events, got {headers}")
-    if version > SCHEMA_VERSION or kind not in RAW_KINDS:
-        raise BadHeadersError(
-            f"expected a record of version {SCHEMA_VERSION} or less and a known kind, got {version} {kind!r}"
-        )
+    if kind not in RAW_KINDS:
+        raise BadHeadersError(f"expected a record of a known kind, got version {version} and {kind!r}")
     return RawHeaders(cast("RawKind", kind), project_id, received, events, sdk_name, sdk_version)
 
 
@@ -91,12 +94,25 @@ def headers_of_unreadable(headers: Mapping[str, bytes]) -> RawHeaders:
 
 
 def count_events(headers: Mapping[str, bytes]) -> tuple[ProjectId, int]:
-    """Whose events a raw record holds, and how many: what its headers state, else what is taken for it."""
+    """Whose events a raw record holds, and how many: what its headers state, else what is taken for it.
+
+    These headers mean the same in every version, so that a later release's records are counted alike.
+    """
     try:
         stated = decode_raw_headers(headers)
+    except NewerHeadersError:
+        return count_events({**headers, "v": b"%d" % SCHEMA_VERSION, "kind": b"ingestion"})
     except BadHeadersError:
         stated = headers_of_unreadable(headers)
     return stated.project_id, stated.events
+
+
+def _check_version(headers: Mapping[str, bytes]) -> None:
+    version = headers.get("v", b"")
+    if version.isdigit() and len(version) < 10 and int(version) > SCHEMA_VERSION:
+        raise NewerHeadersError(
+            f"expected a raw record of version {SCHEMA_VERSION} or less, got one of version {int(version)}: a later release wrote it"
+        )
 
 
 def partition_of(project_id: str, entity_id: str, partitions: int) -> int:
