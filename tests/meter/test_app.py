@@ -241,3 +241,15 @@ async def test_cost_is_counted_once_and_corrections_apart(bench: Bench) -> None:
 
     assert REGISTRY.get_sample_value("tailrace_meter_cost_usd_total", project) == 5
     assert REGISTRY.get_sample_value("tailrace_meter_corrections_usd_total", project) == 1
+
+
+async def test_a_record_of_a_later_release_is_waited_at_and_never_committed(bench: Bench) -> None:
+    newer = encode_record(make_parts_record(4, make_part())).replace(b'"version":1', b'"version":2')
+    taking = asyncio.create_task(bench.meter.take(0, 0, newer))
+    await eventually(lambda: "cost/0" in bench.health.reasons)
+
+    assert "got one of version 2: a later release wrote it" in bench.health.reasons["cost/0"]
+    bench.meter.assign([])
+    await asyncio.wait_for(taking, 5)
+    assert bench.log.commits == []
+    assert bench.health.ready

@@ -23,11 +23,14 @@ from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka, Processing
 from tailrace.wire.records import AssembledRecord
-from tailrace.wire.topics import Topics
+from tailrace.wire.topics import NewerHeadersError, Topics
 
 log = get_logger(__name__)
 
 ENVELOPE_BYTES: Final = 1024
+
+NEWER_PAUSE_SECONDS: Final = 5.0
+"""Between two looks at a record that a later release wrote: only another process can take it."""
 
 
 class Tools(NamedTuple):
@@ -64,6 +67,7 @@ EPOCH_ENDS: Final[tuple[type[BaseException], ...]] = (
     BatchFailedError,
     TooLargeError,
     SendError,
+    NewerHeadersError,
     *OUTAGE_ERRORS,
     *KAFKA_ERRORS,
 )
@@ -177,6 +181,9 @@ class PartitionOwner:
             case TooLargeError():
                 self._doom_too_large(error)
                 ending = Ending("too_large", 0.1)
+            case NewerHeadersError():
+                self._tools.health.block(self.name, str(error))
+                ending = Ending("newer_record", NEWER_PAUSE_SECONDS)
             case _:
                 self._tools.health.block(self.name, f"{type(error).__name__}: {error}")
                 ending = Ending("send_failed" if isinstance(error, SendError) else "outage", 1.0)
@@ -194,7 +201,7 @@ class PartitionOwner:
             applied=epoch.applied_origin,
             cause=cause,
         )
-        if cause != "send_failed":
+        if cause not in ("send_failed", "newer_record"):
             self._tools.health.clear(self.name)
         while True:
             batch = await self._next_batch()

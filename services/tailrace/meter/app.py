@@ -16,7 +16,7 @@ from tailrace.runtime.kafka import KAFKA_ERRORS
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
-from tailrace.wire.records import BadRecordError, CostPart, CostPartsRecord, decode_record
+from tailrace.wire.records import BadRecordError, CostPart, CostPartsRecord, NewerRecordError, decode_record
 
 log = get_logger(__name__)
 
@@ -91,6 +91,9 @@ class Meter:
         await self._wait_for_room()
         try:
             record = decode_record(value, CostPartsRecord)
+        except NewerRecordError as error:
+            await self._wait_for_later_release(partition, error)
+            return
         except BadRecordError:
             log.exception("meter.record.unreadable", partition=partition, offset=offset)
             self._note(partition, Taken(offset, None, Version(0, 0)))
@@ -130,6 +133,13 @@ class Meter:
         while self._is_full():
             self._room.clear()
             await self._room.wait()
+
+    async def _wait_for_later_release(self, partition: int, error: NewerRecordError) -> None:
+        """Neither merge nor commit it: a meter of the release that wrote it takes this partition over, or this process's place."""
+        while partition in self._taken:
+            self._health.block(_consumer_name(partition), str(error))
+            await asyncio.sleep(AWAY_SECONDS)
+        self._health.clear(_consumer_name(partition))
 
     async def _load(self, parts: Sequence[CostPart]) -> None:
         keys = [key_of(part) for part in parts]

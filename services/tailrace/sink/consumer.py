@@ -21,12 +21,13 @@ from tailrace.runtime.probes import Health
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository
 from tailrace.sink.writer import PartitionWriter
-from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
+from tailrace.wire.records import AssembledRecord, BadRecordError, NewerRecordError, decode_record
 
 log = get_logger(__name__)
 
 FETCH_MS = 50
 COMMIT_SECONDS = 2.0
+NEWER_SECONDS = 1.0
 
 
 class PartitionFeed:
@@ -95,6 +96,7 @@ class SinkConsumer:
         await self.finish(gone)
         for feed in gone:
             self._health.forget(_name(feed))
+            self._health.clear(_name(feed))
             for gauge in (metrics.consumer_lag, metrics.consumer_position):
                 with suppress(KeyError):
                     gauge.remove(feed.partition.topic, str(feed.partition.partition))
@@ -110,8 +112,22 @@ class SinkConsumer:
         for tp, messages in fetched.items():
             feed = self._feeds.get(tp)
             if feed is not None and messages:
-                batch = [*feed.carry, *(_deliver(message) for message in messages)]
-                self._spawn(feed, self._apply(feed, batch))
+                self._spawn(feed, self._take(feed, messages))
+
+    async def _take(self, feed: PartitionFeed, messages: Sequence[Any]) -> None:
+        """Apply what this release reads; a record of a later one is waited at, until a process of that release has the partition."""
+        known, newer = _deliver_known(messages)
+        batch = [*feed.carry, *known]
+        if newer is None:
+            self._health.clear(_name(feed))
+        else:
+            self._health.block(_name(feed), str(newer))
+        if batch:
+            await self._apply(feed, batch)
+        elif newer is not None:
+            await asyncio.sleep(NEWER_SECONDS)
+        feed.positioned &= newer is None
+        feed.task = None
 
     def _spawn(self, feed: PartitionFeed, work: Any) -> None:
         feed.task = asyncio.create_task(work)
@@ -215,9 +231,22 @@ def _name(feed: PartitionFeed) -> str:
     return f"assembled/{feed.partition.partition}"
 
 
+def _deliver_known(messages: Sequence[Any]) -> tuple[list[Delivered], NewerRecordError | None]:
+    """The messages up to the first one that a later release wrote, and what is said of that one."""
+    known: list[Delivered] = []
+    for message in messages:
+        try:
+            known.append(_deliver(message))
+        except NewerRecordError as error:
+            return known, error
+    return known, None
+
+
 def _deliver(message: Any) -> Delivered:
     try:
         return Delivered(message.offset, decode_record(message.value, AssembledRecord))
+    except NewerRecordError:
+        raise
     except BadRecordError:
         log.exception("sink.record.unreadable", partition=message.partition, offset=message.offset)
         return Delivered(message.offset, None)
