@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import pytest
 from tailrace.local.child import Program, plain_environment
 from tailrace.local.datadir import DataDir, open_data_dir
 from tailrace.local.errors import StackError
+from tailrace.local.services import why_not_live
 from tailrace.local.state import read_record
 from tailrace.local.supervisor import Supervisor
+from tailrace.runtime.probes import Health, serve_probes
+from tests.fakes import eventually
 
 Announced = list[tuple[str, str]]
 
@@ -78,6 +82,65 @@ async def test_a_child_that_died_is_said_and_started_again(data: DataDir) -> Non
 
         assert ("sink", f"exited with -9, restarting (see {data.log('sink')})") in announced
         assert pid_of(data) not in (first, None)
+
+
+async def test_a_child_that_is_not_live_for_long_is_ended_and_started_again(data: DataDir) -> None:
+    announced: Announced = []
+    answers = ["no progress of raw/0"] * 2 + [None] + ["no progress of raw/0"] * 3
+
+    async def why_not_live() -> str | None:
+        return answers.pop(0) if answers else None
+
+    program = msgspec.structs.replace(
+        make_program(data), why_not_live=why_not_live, live_poll_seconds=0.01, dead_polls=3
+    )
+    async with supervise(data, announced) as supervisor:
+        await supervisor.start(program)
+        first = pid_of(data)
+        await wait_until(lambda: any(text.startswith("ready again") for _, text in announced))
+
+        assert pid_of(data) not in (first, None)
+    log = data.log("sink")
+    assert ("sink", f"is not live, so it is ended: no progress of raw/0 (see {log})") in announced
+    assert answers == []
+
+
+async def test_a_frozen_child_is_killed_and_started_again(data: DataDir) -> None:
+    announced: Announced = []
+
+    async def why_not_live() -> str | None:
+        identity = pid_of(data)
+        with open(f"/proc/{identity}/stat") as stat:  # noqa: ASYNC230, PTH123 (a moment)
+            return "no HTTP answer" if stat.read().rsplit(")", 1)[1].split()[0] == "T" else None
+
+    program = msgspec.structs.replace(
+        make_program(data), why_not_live=why_not_live, live_poll_seconds=0.05, dead_polls=2, stop_seconds=0.2
+    )
+    async with supervise(data, announced) as supervisor:
+        await supervisor.start(program)
+        first = pid_of(data)
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        await wait_until(lambda: any(text.startswith("ready again") for _, text in announced))
+
+        assert pid_of(data) not in (first, None)
+
+
+async def test_a_process_says_itself_what_does_not_move() -> None:
+    now = 0.0
+    health = Health("sink", stall_seconds=60, clock=lambda: now)
+    async with serve_probes(health, host="127.0.0.1", port=0) as server:
+        await eventually(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        health.started()
+        health.report_progress("raw/0", position=1, lagging=True)
+        assert await why_not_live(port) is None
+        now = 61.0
+        assert await why_not_live(port) == "no progress of raw/0"
+        blocked = asyncio.create_task(asyncio.to_thread(asyncio.run, why_not_live(port)))
+        await asyncio.sleep(0)
+        time.sleep(2.5)  # noqa: ASYNC251 (a loop that is blocked is what this is about)
+        assert await blocked == f"no HTTP answer on port {port}"
 
 
 async def test_a_program_that_never_starts_is_one_sentence_with_the_last_line_of_its_log(data: DataDir) -> None:

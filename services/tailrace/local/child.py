@@ -27,13 +27,16 @@ _tries_until_first_ready = 3
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run, when it counts as ready, and how it is stopped."""
+    """What to run, when it counts as ready and as live, and how it is stopped."""
 
     name: str
     command: list[str]
     log: Path
     why_not_ready: Callable[[], Awaitable[str | None]]  # None once it is ready
     environment: dict[str, str]
+    why_not_live: Callable[[], Awaitable[str | None]] | None = None  # None while it is live
+    live_poll_seconds: float = 5.0
+    dead_polls: int = 6
     folder: Path | None = None
     port: int | None = None
     probe_port: int | None = None
@@ -51,7 +54,7 @@ class Report(NamedTuple):
 
 
 class Child:
-    """Keeps one program running until it is stopped: restarts it, with growing pauses, when it dies."""
+    """Keeps one program running until it is stopped: restarts it, with growing pauses, when it dies, or lives and moves no more."""
 
     def __init__(self, program: Program, report: Report, *, hurry: asyncio.Event) -> None:
         self.program = program
@@ -102,8 +105,8 @@ class Child:
 
     async def _run_once(self, started: float) -> int:
         process = await self._spawn()
-        watcher = asyncio.create_task(self._watch_readiness(started))
         exited = asyncio.create_task(process.wait())
+        watcher = asyncio.create_task(self._watch(process, exited, started))
         try:
             await _first_of(exited, self._stopping)
             if self._stopping.is_set() and not exited.done():
@@ -142,6 +145,23 @@ class Child:
                 process.kill()
             await exited
         self._announce(f"{outcome} after {time.monotonic() - started:.1f} s")
+
+    async def _watch(self, process: asyncio.subprocess.Process, exited: asyncio.Task[int], started: float) -> None:
+        await self._watch_readiness(started)
+        reason = await self._lose_liveness()
+        self._announce(f"is not live, so it is ended: {reason} (see {self.program.log})")
+        await self._end(process, exited)
+
+    async def _lose_liveness(self) -> str:
+        """Return once the program has not been live for several looks in a row, with the reason."""
+        ask = self.program.why_not_live
+        misses = 0
+        while True:
+            await asyncio.sleep(self.program.live_poll_seconds)
+            reason = None if ask is None else await ask()
+            misses = 0 if reason is None else misses + 1
+            if reason is not None and misses >= self.program.dead_polls:
+                return reason
 
     async def _watch_readiness(self, started: float) -> None:
         try:

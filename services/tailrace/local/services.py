@@ -41,6 +41,7 @@ def _program(name: str, settings: Settings, data: DataDir) -> Program:
         probe_port=probe_port,
         stop_seconds=settings.process.drain_seconds + _spare_seconds,
         why_not_ready=lambda: why_not_ready(probe_port),
+        why_not_live=lambda: why_not_live(probe_port),
     )
 
 
@@ -62,6 +63,25 @@ async def why_not_ready(probe_port: int) -> str | None:
     except msgspec.DecodeError:
         return f"/readyz answers {status}"
     return "; ".join(f"{part}: {reason}" for part, reason in reasons.items())
+
+
+class _Liveness(msgspec.Struct, frozen=True):
+    stalled: list[str] = []
+
+
+async def why_not_live(probe_port: int) -> str | None:
+    """What the /livez of a process says, or that it does not answer; None when it is live."""
+    try:
+        status, body = await get_http(probe_port, "/livez")
+    except OSError as error:
+        return str(error)
+    if status == 200:
+        return None
+    try:
+        stalled = msgspec.json.decode(body, type=_Liveness).stalled
+    except msgspec.DecodeError:
+        return f"/livez answers {status}"
+    return f"no progress of {', '.join(stalled)}"
 
 
 async def read_lag(probe_port: int) -> int | None:
