@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos test up down clean
+.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos fuzz test up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ integration: setup ## Run the tests on a real Kafka and a real PostgreSQL
 
 e2e: setup ## Run the tests of the whole stack with real clients
 	$(BIN)/python -m pytest -m e2e
+
+fuzz: setup ## Attack the write endpoints of a real stack with bad input for FUZZ_SECONDS (600)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),600)
 
 chaos: setup ## Attack a real stack with every fault, about two hours; goes on where it was stopped
 	$(BIN)/python -m tests.chaos
