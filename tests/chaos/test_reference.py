@@ -129,13 +129,14 @@ async def test_a_trace_of_many_spans_children_first_is_the_truth(
 
 
 async def test_whichever_of_two_price_tables_an_observation_met_sums_must_be_of_what_it_cost(
-    pool: asyncpg.Pool, connection: asyncpg.Connection
+    pool: asyncpg.Pool, connection: asyncpg.Connection, postgres_dsn: str
 ) -> None:
     world = World(6, Shape(traces=12, scores=0, price_change=True), base_us=BASE_US)
 
     await store(pool, world.requests(), prices=(PRICES, CHANGED_PRICES, PRICES, CHANGED_PRICES))
 
     assert (await compare(connection, PROJECT, world.expected)).lines() == []
+    assert (await _read_all(postgres_dsn, world)).lines() == []
     assert await pool.fetchval("select count(distinct price_version) from observations") == 2
 
 
