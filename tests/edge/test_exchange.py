@@ -1,14 +1,13 @@
 """Edges divide a quota by demand: the parts of all that know the same add up to the whole."""
 
 import asyncio
-import time
 
 import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.edge.demand import ACTIVE_SECONDS, Demand
+from tailrace.edge.demand import ACTIVE_SECONDS, WINDOW_SECONDS, Demand
 from tailrace.edge.exchange import Exchange
 from tests.stack import execute
 
@@ -16,11 +15,10 @@ rates = st.floats(0, 1e6).map(lambda rate: round(rate, 3))
 
 
 def make_exchange(**work: float) -> Exchange:
-    """An edge that took so much of each project in its last second."""
-    demand = Demand(now=0)
+    """An edge that took so much of each project a second."""
+    demand = Demand(lambda: 0.0)
     for project, amount in work.items():
-        demand.add(project, amount)
-    demand.read(1)
+        demand.add(project, amount * WINDOW_SECONDS)
     return Exchange(demand)
 
 
@@ -56,22 +54,51 @@ def test_the_fair_share_is_that_of_all_active_projects_and_there_is_none_for_one
     assert edge.total("loud") == 199
 
 
-def test_a_project_is_active_for_a_while_after_its_last_event() -> None:
-    demand = Demand(now=0)
-    demand.add("shop", 10)
-    demand.read(10)
+class Clock:
+    """A clock that is set by hand."""
 
-    assert demand.read(10 + ACTIVE_SECONDS) == {"shop": 0}
-    assert demand.read(11 + ACTIVE_SECONDS) == {}
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_project_is_active_for_a_while_after_its_last_event() -> None:
+    clock = Clock()
+    demand = Demand(clock)
+    demand.add("shop", 10)
+    seen = [dict(demand.rates)]
+    for clock.now in (1000 + ACTIVE_SECONDS, 1001 + ACTIVE_SECONDS):
+        seen.append(dict(demand.rates))
+
+    assert seen == [{"shop": 10 / WINDOW_SECONDS}, {"shop": 0}, {}]
+
+
+def test_who_is_refused_because_it_is_slowed_is_no_quieter_for_that() -> None:
+    demand = Demand(Clock())
+    for _ in range(5):
+        demand.add("loud", 100)
+        demand.refused("loud")
+
+    assert demand.rates["loud"] == 1000 / WINDOW_SECONDS
+    assert demand.peak("loud") == 1000
+
+
+def test_no_more_projects_are_known_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrace.edge.demand._MOST_PROJECTS", 3)
+    demand = Demand(Clock())
+    for number in range(10):
+        demand.add(f"p{number}", 1)
+
+    assert set(demand.rates) == {"p7", "p8", "p9"}
 
 
 @pytest.mark.integration
 async def test_edges_hear_of_each_other_by_way_of_postgres_and_keep_to_it_while_it_is_away(postgres_dsn: str) -> None:
     one, other, stop = make_exchange(shop=30), make_exchange(shop=10), asyncio.Event()
-    for edge in (one, other):
-        edge.demand.add("shop", 100)
     async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=3) as pool:
-        running = [asyncio.create_task(edge.run(pool, stop, time.time)) for edge in (one, other)]
+        running = [asyncio.create_task(edge.run(pool, stop)) for edge in (one, other)]
         async with asyncio.timeout(20):
             while one.share("shop") == 1 or other.share("shop") == 1:  # noqa: ASYNC110 - it happens in the background
                 await asyncio.sleep(0.05)

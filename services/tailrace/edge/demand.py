@@ -1,16 +1,19 @@
-"""What projects send: accepted events and bytes in, rates by project out. Bounded, and without a clock.
+"""What projects send: accepted events and bytes in, rates by project out, over the last seconds. Bounded.
 
-Work is counted in events; 4 KiB of body weigh as much as one event, since that is about what they cost the processors.
+Work is counted in events; 4 KiB of body weigh as much as one event, since that is about what they cost the processors. What a project was
+refused because it is slowed counts as if it had come: who is slowed is no quieter for that.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Final
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 WORK_BYTES: Final = 4096
 ACTIVE_SECONDS: Final = 600.0
 """A project that sent something in this time wants its share of the processors."""
 
+WINDOW_SECONDS: Final = 5
+_STALE_SECONDS: Final = 0.25
 _MOST_PROJECTS: Final = 10_000
 
 
@@ -19,31 +22,61 @@ def work_of(events: int, size: int) -> float:
     return events + size / WORK_BYTES
 
 
-class Demand:
-    """Counts the work of each project, and tells its rate between two readings."""
+class _Second(NamedTuple):
+    number: int
+    work: dict[str, float]
 
-    def __init__(self, now: float = 0.0) -> None:
-        self._since = now
-        self._work: OrderedDict[str, float] = OrderedDict()
-        self._seen: dict[str, float] = {}
+
+class Demand:
+    """Counts the work of each project by second, for the last few. `clock`: seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds: deque[_Second] = deque(maxlen=WINDOW_SECONDS)
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._usual: dict[str, float] = {}
         self._rates: dict[str, float] = {}
+        self._rated_at = float("-inf")
 
     def add(self, project: str, work: float) -> None:
-        self._work[project] = self._work.get(project, 0.0) + work
-        if len(self._work) > _MOST_PROJECTS:
-            self._work.popitem(last=False)
+        """A request of the project was accepted."""
+        self._usual[project] = 0.8 * self._usual.get(project, work) + 0.2 * work
+        self._count(project, work)
 
-    def read(self, now: float) -> Mapping[str, float]:
-        """Work a second of every active project since the last reading; 0 for one that sent nothing since."""
-        seconds = max(now - self._since, 0.001)
-        self._seen.update(dict.fromkeys(self._work, now))
-        self._seen = {project: at for project, at in self._seen.items() if now - at <= ACTIVE_SECONDS}
-        self._rates = {project: self._work.get(project, 0.0) / seconds for project in self._seen}
-        self._work.clear()
-        self._since = now
-        return self._rates
+    def refused(self, project: str) -> None:
+        """A request of the project was refused unread; it counts as its usual one."""
+        self._count(project, self._usual.get(project, 1.0))
 
     @property
     def rates(self) -> Mapping[str, float]:
-        """Those of the last reading."""
+        """Work a second of every active project; 0 for one that sent nothing lately."""
+        now = self._clock()
+        if not 0 <= now - self._rated_at < _STALE_SECONDS:
+            self._rates, self._rated_at = self._read(now), now
         return self._rates
+
+    def peak(self, project: str) -> float:
+        """Its most work in one of the last seconds."""
+        return max((second.work.get(project, 0.0) for second in self._seconds), default=0.0)
+
+    def _count(self, project: str, work: float) -> None:
+        now = self._clock()
+        number = int(now)
+        if not self._seconds or self._seconds[-1].number != number:
+            self._seconds.append(_Second(number, {}))
+        counted = self._seconds[-1].work
+        counted[project] = counted.get(project, 0.0) + work
+        self._seen[project] = now
+        self._seen.move_to_end(project)
+        if len(self._seen) > _MOST_PROJECTS:
+            self._forget(next(iter(self._seen)))
+
+    def _read(self, now: float) -> dict[str, float]:
+        while self._seen and now - self._seen[project := next(iter(self._seen))] > ACTIVE_SECONDS:
+            self._forget(project)
+        lately = [second.work for second in self._seconds if now - second.number < WINDOW_SECONDS]
+        return {project: sum(work.get(project, 0.0) for work in lately) / WINDOW_SECONDS for project in self._seen}
+
+    def _forget(self, project: str) -> None:
+        del self._seen[project]
+        self._usual.pop(project, None)

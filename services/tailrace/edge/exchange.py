@@ -6,7 +6,7 @@ No request waits for any of this.
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -67,11 +67,10 @@ class Exchange:
         self._others = others
         metrics.edge_known_edges.set(len(others) + 1)
 
-    async def run(self, pool: asyncpg.Pool, stop: asyncio.Event, clock: Callable[[], float]) -> None:
+    async def run(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         """Tell and hear every few seconds until `stop`."""
         while not stop.is_set():
-            rates = self.demand.read(clock())
-            loudest = sorted(rates.items(), key=lambda item: -item[1])[:_MOST_PROJECTS_TOLD]
+            loudest = sorted(self.demand.rates.items(), key=lambda item: -item[1])[:_MOST_PROJECTS_TOLD]
             told = msgspec.json.encode({project: round(rate, 3) for project, rate in loudest}).decode()
             try:
                 rows: list[Any] = await pool.fetch(_exchange, self._id, told, timeout=5)

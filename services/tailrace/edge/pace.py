@@ -16,7 +16,11 @@ from tailrace.runtime import metrics
 _OVER_FAIR: Final = 1.5
 """Times its fair share. Among equals somebody is always a little above the others."""
 
+_CATCHES_UP: Final = 1.2
+"""Seconds of the log applied in a second, while a backlog is worked off."""
+
 _CUT: Final = 0.7
+_MOST_CUT_SECONDS: Final = 3.0
 _SLOWEST: Final = 0.05
 _LOOSEN: Final = 1.03
 _BURST_SECONDS: Final = 1.0
@@ -47,10 +51,14 @@ class Pacer:
     def take(self, project: str, work: float, now: float) -> None:
         """The project sent so much."""
         hold = self._holds.get(project)
-        if hold is None:
-            return
-        hold.bucket.take(work, now)
-        if hold.bucket.left(now) <= 0:
+        if hold is not None:
+            hold.bucket.take(work, now)
+
+    def refused(self, project: str, now: float) -> None:
+        """A request of the project was refused, because nothing was left of its bucket."""
+        self._exchange.demand.refused(project)
+        hold = self._holds.get(project)
+        if hold is not None:
             hold.needed_at = now
 
     def adjust(self, finding: Finding, now: float) -> None:
@@ -59,10 +67,11 @@ class Pacer:
             self.let_go()
             return
         fair = self._exchange.fair_share()
-        if finding.behind_seconds > self._lag_seconds and finding.speed <= 1 and fair is not None:
-            for project, rate in self._exchange.demand.rates.items():
-                if self._exchange.total(project) > _OVER_FAIR * fair:
-                    self._slow(project, rate, finding, now)
+        if finding.behind_seconds > self._lag_seconds and finding.speed < _CATCHES_UP and fair is not None:
+            for project in self._exchange.demand.rates:
+                # Only what grows is held against one who is not held yet; one who is must leave room to catch up.
+                if (finding.speed <= 1 or project in self._holds) and self._exchange.total(project) > _OVER_FAIR * fair:
+                    self._slow(project, finding, now)
         elif finding.behind_seconds < self._lag_seconds / 2:
             for hold in self._holds.values():
                 hold.bucket.set_rate(hold.bucket.rate * _LOOSEN, now)
@@ -76,12 +85,12 @@ class Pacer:
         self._holds.clear()
         metrics.edge_paced_projects.set(0)
 
-    def _slow(self, project: str, rate: float, finding: Finding, now: float) -> None:
-        hold = self._holds.get(project)
+    def _slow(self, project: str, finding: Finding, now: float) -> None:
+        hold, rate = self._holds.get(project), self._exchange.demand.peak(project)
         if hold is None:
             if rate > 0 and len(self._holds) < _MOST_PROJECTS:
                 self._holds[project] = _Hold(max(1.0, rate * max(_SLOWEST, finding.speed) * _CUT), now)
-        elif now - hold.cut_at > max(1.0, finding.behind_seconds):
-            # What was cut shows only once the backlog of before is applied.
+        elif now - hold.cut_at > min(max(1.0, finding.behind_seconds), _MOST_CUT_SECONDS):
+            # What was cut shows only once the backlog of before is applied; of a long one, no one waits for that.
             hold.bucket.set_rate(max(1.0, min(hold.bucket.rate, rate) * _CUT), now)
             hold.cut_at = hold.needed_at = now

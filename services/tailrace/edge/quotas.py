@@ -107,6 +107,7 @@ class Quotas:
     def _check_pace(self, sender: Principal, now: float) -> None:
         pace = self._pacer.bucket(sender.project_id)
         if pace is not None and pace.left(now) <= 0:
+            self._pacer.refused(sender.project_id, now)
             limit = Limit("paced", max(1, round(pace.capacity)), 0, pace.wait_seconds(now))
             raise refuse_limited("the installation is behind, and this project sends the most; send again later", limit)
 

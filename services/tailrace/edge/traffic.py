@@ -43,7 +43,7 @@ class Traffic:
     def __init__(self, settings: Edge, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._backlog = Backlog()
-        self._exchange = Exchange(Demand(clock()))
+        self._exchange = Exchange(Demand(clock))
         self._pacer = Pacer(self._exchange, settings.pace_lag_seconds)
         self.quotas = Quotas(settings, self._exchange, self._pacer, clock)
         self.bytes = Room(settings.max_inflight_bytes, "bytes", "share_of_bytes", metrics.edge_inflight.set)
@@ -63,7 +63,7 @@ class Traffic:
 
     async def watch(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         """Follow the other edges and the processors until `stop`."""
-        await asyncio.gather(self._exchange.run(pool, stop, self._clock), self._follow(pool, stop))
+        await asyncio.gather(self._exchange.run(pool, stop), self._follow(pool, stop))
 
     async def _follow(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         while not stop.is_set():
