@@ -80,6 +80,8 @@ class FakeRawLog:
         self.commits: list[int] = []
         self.seeks: list[int] = []
         self.failing: Exception | None = None
+        self.known_end: int | None = None
+        self.hanging = False
         self._wake = asyncio.Event()
         topic.watch(self)
 
@@ -91,6 +93,8 @@ class FakeRawLog:
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         self._raise_if_failing()
+        if self.hanging:
+            await asyncio.Event().wait()
         return self.topic.first, self.topic.end
 
     async def commit(self, partition: int, offset: int) -> None:
@@ -98,7 +102,7 @@ class FakeRawLog:
         self.commits.append(offset)
 
     def end(self, partition: int) -> int | None:
-        return self.topic.end
+        return self.topic.end if self.known_end is None else self.known_end
 
     def is_assigned(self, partition: int) -> bool:
         return self.assigned

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from tailrace.assembler.repository import Progress, Repository
+from tailrace.assembler import intake
+from tailrace.assembler.repository import LoadedEntities, Progress, Repository
+from tailrace.assembler.state import EntityKeys
 from tailrace.runtime.settings import Processing
 from tests.fakes import eventually
 from tests.integration.worker import World, generation
@@ -87,6 +89,78 @@ async def test_an_owner_that_gets_nothing_of_a_log_that_has_more_is_stalled(worl
         worker.clock.now += 61
 
         await eventually(lambda: worker.health.stalled() == ["raw/0"])
+
+
+async def test_an_owner_whose_fetch_never_ends_is_stalled_though_it_is_told_of_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "ASK_SECONDS", 0.2)
+    worker = world.worker()
+    worker.log.delivering, worker.log.known_end = False, 0
+    async with worker.running():
+        await eventually(lambda: worker.log.seeks == [0])
+        world.topic.append([generation("t", "g")])
+        await eventually(lambda: len(worker.log.seeks) > 1)
+        await asyncio.sleep(0.3)
+        worker.clock.now += 61
+
+        await eventually(lambda: worker.health.stalled() == ["raw/0"])
+
+
+async def test_an_owner_that_never_gets_to_read_is_stalled(world: World) -> None:
+    worker = world.worker()
+    worker.log.hanging = True
+    async with worker.running():
+        await asyncio.sleep(0.3)
+        worker.clock.now += 61
+
+        await eventually(lambda: worker.health.stalled() == ["raw/0"])
+
+
+async def test_an_owner_that_is_assigned_what_its_consumer_does_not_have_is_stalled(world: World) -> None:
+    worker = world.worker()
+    worker.log.assigned = False
+    async with worker.running():
+        await asyncio.sleep(0.3)
+        worker.clock.now += 61
+
+        await eventually(lambda: worker.health.stalled() == ["raw/0"])
+
+
+class HangingRepository(Repository):
+    """A repository of which one question is never answered."""
+
+    async def load_entities(self, partition: int, keys: EntityKeys) -> LoadedEntities:
+        return await asyncio.get_running_loop().create_future()
+
+
+async def test_an_owner_with_the_last_record_in_hand_for_ever_is_stalled(world: World) -> None:
+    worker = world.worker(repository=HangingRepository(world.pool))
+    async with worker.running():
+        world.topic.append([generation("t", "g")])
+        await asyncio.sleep(0.5)
+        worker.clock.now += 61
+
+        await eventually(lambda: worker.health.stalled() == ["raw/0"])
+
+
+class MuteRepository(Repository):
+    """A repository that never says what is applied."""
+
+    async def read_progress(self, partitions: Iterable[int]) -> dict[int, Progress]:
+        return await asyncio.get_running_loop().create_future()
+
+
+async def test_an_owner_that_is_never_told_what_is_applied_is_stalled(world: World) -> None:
+    worker = world.worker(repository=MuteRepository(world.pool))
+    await worker.assembler.assign([0])
+    following = asyncio.create_task(worker.assembler.follow(asyncio.Event()))
+    await asyncio.sleep(0.3)
+    worker.clock.now += 61
+
+    assert worker.health.stalled() == ["raw/0"]
+    following.cancel()
+    await worker.assembler.stop()
 
 
 async def test_an_idle_owner_is_alive(world: World) -> None:

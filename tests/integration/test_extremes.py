@@ -184,4 +184,30 @@ async def test_what_was_loaded_again_is_what_was_kept(world: World, name: str) -
     assert written == dict.fromkeys(ROWS, 0), orjson.dumps(written)
 
 
+async def test_sums_of_tokens_stop_at_what_can_be_stored_and_bury_nobody(world: World) -> None:
+    most, usage = 2**63 - 1, {"input": 10**12, "total": 10**12}
+    world.topic.append([generation("t", "g0", usageDetails=usage)])
+    async with world.worker().running(), world.sink().running():
+        await world.all_applied()
+    await world.pool.execute(
+        "update cost_parts set total_tokens = $1, input_tokens = $1 where model is not null", most - 5
+    )
+    await world.pool.execute(
+        """update traces set contributions = jsonb_set(jsonb_set(contributions, '{0,3}', $1::jsonb), '{0,5}', $1::jsonb),
+                             total_tokens = $2, input_tokens = $2""",
+        str(most - 5),
+        most - 5,
+    )
+    world.topic.append([generation("t", "g1", usageDetails=usage), generation("t", "g2", usageDetails=usage)])
+    world.topic.append([generation("t", "g3", "2026-03-01T10:01:30Z", usageDetails=usage)])
+    world.topic.append([generation("u", "g4", usageDetails=usage)])
+    async with world.worker().running(), world.sink().running():
+        await world.all_applied()
+
+    assert await world.counts() == (5, 5, 0)
+    assert await world.pool.fetchval("select total_tokens from traces where id = 't'") == most
+    assert await world.pool.fetchval("select max(total_tokens) from cost_parts") == most
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
+
+
 ROWS = ("observations", "traces", "scores", "users", "sessions", "cost_parts", "trace_bodies", "observation_bodies")

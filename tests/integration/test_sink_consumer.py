@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
 
 from tailrace.assembler import assembled
 from tailrace.runtime.probes import Health
+from tailrace.sink import consumer
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Delivered
 from tailrace.sink.writer import Applied, PartitionWriter
@@ -30,6 +32,7 @@ class Process:
         self.writer: PartitionWriter = sink.writer
         self._repository = sink.repository
         self.feeder: SinkConsumer | None = None
+        self.abandoned = False
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["asyncio.Task[None]"]:
@@ -42,7 +45,8 @@ class Process:
         finally:
             stop.set()
             await asyncio.wait([task])
-        task.result()
+        if not self.abandoned:
+            task.result()
 
 
 class FaultyWriter(PartitionWriter):
@@ -185,6 +189,120 @@ async def test_while_postgres_is_away_the_sink_is_alive_not_ready_and_says_why(w
     assert await world.counts() == (2, 2, 0)
 
 
+async def test_a_sink_whose_batch_never_ends_is_stalled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _assemble(world, "g0")
+    process = Process(world)
+
+    async def hang(*_: object) -> Applied:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(process.writer, "apply", hang)
+    async with process.running() as task:
+        await eventually(lambda: process.consumer.position == 1)
+        await asyncio.sleep(0.2)
+        process.clock.now += 61
+        await eventually(lambda: process.health.stalled() == ["assembled/0"])
+        await _abandon(process, task)
+
+
+async def test_a_sink_that_is_never_positioned_is_stalled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(world)
+
+    async def hang(_: object) -> dict[int, int]:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(process.consumer, "beginning_offsets", hang)
+    async with process.running() as task:
+        await asyncio.sleep(0.2)
+        process.clock.now += 61
+        await eventually(lambda: process.health.stalled() == ["assembled/0"])
+        await _abandon(process, task)
+
+
+async def test_a_sink_whose_fetch_finds_nothing_of_a_topic_that_has_more_is_stalled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "COMMIT_SECONDS", 0.05)
+    await _assemble(world, "g0")
+    process = Process(world)
+    process.consumer.at_most = 0
+    monkeypatch.setattr(process.consumer, "highwater", _unknown)
+    async with process.running():
+        await asyncio.sleep(0.4)
+        process.clock.now += 61
+        await eventually(lambda: process.health.stalled() == ["assembled/0"])
+
+
+async def test_a_sink_whose_fetch_never_ends_is_stalled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(world)
+
+    async def hang(*_: object, **__: object) -> dict[object, object]:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(process.consumer, "getmany", hang)
+    async with process.running() as task:
+        await eventually(lambda: process.consumer.seeks == [0])
+        await asyncio.sleep(0.2)
+        process.clock.now += 61
+        assert process.health.stalled() == ["assembled/0"]
+        await _abandon(process, task)
+
+
+async def test_an_idle_sink_is_alive(world: World) -> None:
+    await _assemble(world, "g0")
+    process = Process(world)
+    async with process.running():
+        await world.all_applied()
+        for _ in range(3):
+            await asyncio.sleep(0.2)
+            process.clock.now += 59
+
+        assert process.health.stalled() == []
+
+
+async def test_while_kafka_is_away_a_sink_is_alive_not_ready_and_says_why(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "COMMIT_SECONDS", 0.05)
+    process = Process(world)
+
+    async def away(_: object) -> dict[object, int]:
+        raise ConnectionRefusedError("away")
+
+    async with process.running():
+        await eventually(lambda: process.consumer.seeks == [0] and process.health.ready)
+        with monkeypatch.context() as outage:
+            outage.setattr(process.consumer, "end_offsets", away)
+            await eventually(lambda: process.health.reasons == {"kafka": "ConnectionRefusedError: away"})
+            process.clock.now += 3600
+            assert process.health.stalled() == []
+        await eventually(lambda: process.health.ready)
+
+
+async def test_a_transaction_takes_no_more_than_its_bytes_of_the_topic(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _assemble(world, *(f"g{number}" for number in range(10)))
+    process = Process(world)
+    sizes: list[int] = []
+    apply = process.writer.apply
+
+    async def note(partition: int, batch: Sequence[Delivered]) -> Applied:
+        sizes.append(len(batch))
+        return await apply(partition, batch)
+
+    monkeypatch.setattr(process.writer, "apply", note)
+    largest = max(len(value) for value in world.topics[TOPICS.assembled])
+    monkeypatch.setattr(consumer, "BATCH_BYTES", 3 * largest)
+    async with process.running():
+        await world.all_applied()
+
+    assert max(sizes) in (3, 4)
+    assert sum(sizes) == 10
+
+
 async def test_what_no_batch_may_raise_ends_the_process(world: World) -> None:
     await _assemble(world, "g0")
     process = Process(world)
@@ -217,6 +335,21 @@ async def test_commits_only_show_how_far_the_sink_is(world: World) -> None:
     process = Process(world)
     async with process.running():
         await eventually(lambda: process.consumer.commits[-1:] == [2])
+
+
+def _unknown(_: TopicPartition) -> int | None:
+    return None
+
+
+async def _abandon(process: Process, task: "asyncio.Task[None]") -> None:
+    """End a process that would not end by itself."""
+    assert process.feeder is not None
+    for feed in process.feeder._feeds.values():  # pyright: ignore[reportPrivateUsage]
+        if feed.task is not None:
+            feed.task.cancel()
+    task.cancel()
+    await asyncio.wait([task])
+    process.abandoned = True
 
 
 async def _ended(process: Process) -> None:

@@ -50,6 +50,17 @@ class CostLog:
     def __init__(self) -> None:
         self.commits: list[tuple[int, int]] = []
         self.ends: dict[int, int] = {}
+        self.asked_ends: dict[int, int] = {}
+        self.group: int | None = None
+        self.away = False
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        if self.away:
+            raise ConnectionRefusedError("away")
+        return 0, self.asked_ends.get(partition, self.ends.get(partition, 0))
+
+    async def committed(self, partition: int) -> int | None:
+        return self.group
 
     async def commit(self, partition: int, offset: int) -> None:
         self.commits.append((partition, offset))
@@ -61,13 +72,13 @@ class CostLog:
 class Bench:
     """A meter that holds partition 0 of the cost topic."""
 
-    def __init__(self, *, max_windows: int = 1000) -> None:
+    def __init__(self, *, max_window_bytes: int = 1_000_000) -> None:
         self.now = 0.0
         self.stored = StoredParts()
         self.log = CostLog()
         self.health = Health("meter", stall_seconds=60, clock=lambda: self.now)
         self.health.started()
-        self.meter = Meter(self.stored, self.log, self.health, max_series=100, max_windows=max_windows)
+        self.meter = Meter(self.stored, self.log, self.health, max_series=100, max_window_bytes=max_window_bytes)
         self.meter.assign([0])
 
     async def take(self, offset: int, record: CostPartsRecord) -> None:
@@ -205,7 +216,7 @@ async def test_a_partition_that_is_not_held_is_not_counted(bench: Bench) -> None
 async def test_no_window_leaves_memory_between_two_parts_of_one_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bench = Bench(max_windows=1)
+    bench = Bench(max_window_bytes=1)
     bob, ann = make_part("5", user_id="bob"), make_part("1")
     await bench.take(10, make_parts_record(4, bob, partition=1))
     await bench.take(11, make_parts_record(4, ann, make_part("2", user_id="bob")))
@@ -227,6 +238,95 @@ async def test_a_meter_that_takes_nothing_of_a_topic_that_has_more_is_stalled(be
         await asyncio.sleep(0.05)
         bench.now += 61
         await eventually(lambda: bench.health.stalled() == ["cost/0"])
+
+
+async def test_a_meter_that_never_takes_anything_is_stalled(bench: Bench) -> None:
+    bench.log.asked_ends[0], bench.log.group = 12, 11
+    async with bench.following():
+        await asyncio.sleep(0.05)
+        bench.now += 61
+        await eventually(lambda: bench.health.stalled() == ["cost/0"])
+
+
+async def test_a_meter_whose_load_never_ends_is_stalled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(keys: Collection[WindowKey]) -> dict[WindowKey, list[StoredPart]]:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(bench.stored, "load_parts", hang)
+    bench.log.ends[0] = 11
+    async with bench.following():
+        taking = asyncio.create_task(bench.take(10, make_parts_record(4, make_part("1"))))
+        await asyncio.sleep(0.05)
+        bench.now += 61
+        await eventually(lambda: bench.health.stalled() == ["cost/0"])
+        taking.cancel()
+
+
+async def test_a_meter_whose_progress_is_never_told_is_stalled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang() -> dict[int, Version]:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(bench.stored, "read_applied", hang)
+    following = asyncio.create_task(bench.meter.follow(asyncio.Event()))
+    await asyncio.sleep(0.05)
+    bench.now += 61
+
+    assert bench.health.stalled() == ["cost/0"]
+    following.cancel()
+
+
+async def test_a_meter_without_anything_to_take_is_alive(bench: Bench) -> None:
+    bench.log.asked_ends[0], bench.log.group = 11, 11
+    async with bench.following():
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            bench.now += 59
+        assert bench.health.stalled() == []
+
+
+async def test_while_kafka_is_away_a_meter_is_alive_not_ready_and_says_why(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "ASK_SECONDS", 0.0)
+    bench.log.ends[0], bench.log.group, bench.log.away = 12, 11, True
+    async with bench.following():
+        await eventually(lambda: not bench.health.ready)
+        bench.now += 3600
+        await asyncio.sleep(0.05)
+        assert bench.health.stalled() == []
+        assert bench.health.reasons == {"kafka": "ConnectionRefusedError: away"}
+        bench.log.away = False
+        await eventually(lambda: bench.health.ready)
+
+
+async def test_a_part_whose_record_is_never_applied_leaves_the_windows_with_its_epoch(bench: Bench) -> None:
+    part = make_part("2", project_id="voided")
+    bench.stored.parts[key_of(part)] = [(0, Version(7, 3), part)]
+    bench.stored.applied[0] = Version(7, 3)
+    project = {"project": "voided", "model": "gpt-4o-mini"}
+    async with bench.following():
+        await asyncio.sleep(0.05)
+        await bench.take(10, make_parts_record(4, make_part("5", project_id="voided")))
+        assert bench.meter.windows.cost(key_of(part)) == 5
+        bench.stored.applied[0] = Version(8, 3)
+        await eventually(lambda: bench.meter.windows.cost(key_of(part)) == 2)
+        await bench.take(11, make_parts_record(5, make_part("6", project_id="voided")))
+        assert bench.meter.windows.cost(key_of(part)) == 2
+        await bench.take(12, make_parts_record(4, make_part("3", project_id="voided"), epoch=8))
+        assert bench.meter.windows.cost(key_of(part)) == 3
+
+    assert REGISTRY.get_sample_value("tailrace_meter_corrections_usd_total", project) == 3
+
+
+async def test_what_is_not_committed_is_bounded_in_bytes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MAX_UNCOMMITTED_BYTES", 100)
+    await bench.take(10, make_parts_record(4, make_part("1")))
+    second = asyncio.create_task(bench.take(11, make_parts_record(5, make_part("2"))))
+    async with bench.following():
+        await asyncio.sleep(0.05)
+        assert not second.done()
+        bench.stored.applied[0] = Version(7, 4)
+        await second
 
 
 async def test_cost_is_counted_once_and_corrections_apart(bench: Bench) -> None:

@@ -307,7 +307,7 @@ class BatchFolder:
 
     def _add_to_part(self, key: PartKey, offset: int, folded: FoldedRecord) -> Amounts:
         part = self.state.parts.get(key)
-        total = (NOTHING if part is None else part.amounts).plus(folded.deltas[key])
+        total = (NOTHING if part is None else part.amounts).plus(folded.deltas[key]).within_bounds()
         self.state.parts.keep(key, PartState(total, offset))
         return total
 

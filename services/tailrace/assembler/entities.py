@@ -170,7 +170,7 @@ class TraceState:
         total = NOTHING
         for amounts in self.contributions.values():
             total = total.plus(amounts)
-        return total
+        return total.within_bounds()
 
 
 @dataclass(slots=True)

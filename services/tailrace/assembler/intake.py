@@ -22,6 +22,9 @@ GAP_SECONDS: Final = 0.3
 SILENCE_SECONDS: Final = 2.0
 """How long nothing may come although the log has more."""
 
+ASK_SECONDS: Final = 10.0
+"""How long nothing may come before the brokers are asked whether the log has more: a fetch that hangs tells nothing of its end."""
+
 
 class RawLog(Protocol):
     """The raw topic as its owner sees it. May raise KAFKA_ERRORS."""
@@ -61,6 +64,8 @@ class Intake:
         self._pending: deque[Pending] = deque()
         self._expected: int | None = None
         self._moved_at = 0.0
+        self._asked_at = 0.0
+        self._asked_end = 0
         self._singly_until = -1
         self._gap_seen = False
         self._paused = False
@@ -87,13 +92,13 @@ class Intake:
 
     def has_more(self) -> bool:
         """Whether anything waits here or, as far as known, in the log."""
-        end = self._log.end(self._partition)
-        return bool(self._queue) or (end is not None and end > (self._expected or 0))
+        end = max(self._log.end(self._partition) or 0, self._asked_end)
+        return bool(self._queue) or end > (self._expected or 0)
 
     async def start(self, offset: int) -> None:
         """Read from `offset` on."""
         self._expected = offset
-        self._moved_at = time.monotonic()
+        self._moved_at = self._asked_at = time.monotonic()
         await self._log.seek(self._partition, offset)
 
     def offer(self, record: RawRecord) -> bool:
@@ -149,6 +154,7 @@ class Intake:
     def clear(self) -> None:
         """Hold nothing and expect nothing, until the next start."""
         self._expected = None
+        self._asked_end = 0
         self._gap_seen = False
         self._queue.clear()
         self._pending.clear()
@@ -161,13 +167,19 @@ class Intake:
         Another seek than ours, a late one to the group's commit, is found out by this too. Raises Superseded when the log has changed.
         """
         expected = self._expected
-        if expected is None or self._paused or not self._is_astray(expected):
+        if expected is None or self._paused:
+            return
+        astray = self._is_astray(expected)
+        if not astray and not self._is_silent():
             return
         first, end = await self._log.bounds(self._partition)
+        self._asked_at, self._asked_end = time.monotonic(), end
         if self._expected != expected:
             return
         if not first <= expected <= end:
             raise Superseded("log_changed")
+        if end == expected and not astray:
+            return
         log.info("assembler.log.reseek", partition=self._partition, offset=expected)
         self._gap_seen = False
         await self.start(expected)
@@ -178,6 +190,9 @@ class Intake:
             return silence >= GAP_SECONDS
         end = self._log.end(self._partition)
         return end is not None and end != expected and silence >= SILENCE_SECONDS
+
+    def _is_silent(self) -> bool:
+        return not self._queue and time.monotonic() - max(self._moved_at, self._asked_at) >= ASK_SECONDS
 
     def _pause_if_full(self) -> None:
         """A record that comes although the partition is paused pauses it again: a rebalance has let it go on."""

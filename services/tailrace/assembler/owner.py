@@ -102,6 +102,8 @@ class PartitionOwner:
         self._failed_once: set[int] = set()
         self._doomed: dict[int, Doom] = {}
         self._committed = -1
+        self._reading = False
+        self._in_hand: int | None = None
         self._wake = asyncio.Event()
 
     @property
@@ -142,6 +144,7 @@ class PartitionOwner:
     async def run(self) -> None:
         """Own the partition until cancelled."""
         cause = "assigned"
+        self._tools.health.report_progress(self.name, position=-1, lagging=True)
         try:
             while True:
                 cause = await self._one_epoch(cause)
@@ -205,7 +208,9 @@ class PartitionOwner:
             self._tools.health.clear(self.name)
         while True:
             batch = await self._next_batch()
+            self._in_hand = batch[0].offset
             await self._process(self._folder, batch)
+            self._in_hand = None
             self._tools.health.clear(self.name)
 
     async def _make_folder(self, epoch: Epoch) -> BatchFolder:
@@ -263,6 +268,7 @@ class PartitionOwner:
         verify = epoch.fingerprint is not None and first <= applied
         self._fingerprint_due = epoch.fingerprint.hex() if verify and epoch.fingerprint is not None else None
         await self._intake.start(applied if verify else applied + 1)
+        self._reading = True
 
     async def _halt(self, epoch: Epoch, reason: str) -> None:
         log.error("assembler.partition.halted", partition=self.partition, reason=reason)
@@ -350,6 +356,8 @@ class PartitionOwner:
         self._fingerprint_due = None
         self._superseded = None
         self._committed = -1
+        self._reading = False
+        self._in_hand = None
         self._intake.clear()
 
     def _report(self, folder: BatchFolder) -> None:
@@ -362,8 +370,15 @@ class PartitionOwner:
         metrics.consumer_position.labels(*label).set(applied + 1)
         metrics.assembler_unapplied.labels(str(self.partition)).set(intake.pending_bytes)
         metrics.assembler_state.labels(str(self.partition)).set(folder.state.bytes)
-        lagging = intake.has_more() and intake.has_room
-        self._tools.health.report_progress(self.name, position=intake.position, lagging=lagging)
+        self._report_progress()
+
+    def _report_progress(self) -> None:
+        """An owner must move while it starts, while it has a batch in hand, and while there is more to read and room for it."""
+        intake = self._intake
+        busy = not self._reading or self._in_hand is not None
+        position = intake.position if self._in_hand is None else self._in_hand
+        lagging = busy or (intake.has_more() and intake.has_room)
+        self._tools.health.report_progress(self.name, position=position, lagging=lagging)
 
     def _forget_metrics(self) -> None:
         label = (self._tools.topics.raw, str(self.partition))

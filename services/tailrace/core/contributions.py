@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 from tailrace.core.model import Bucket
 from tailrace.core.money import MONEY
 
+MOST: Final = 2**63 - 1
+"""The largest figure that is stored. Tokens come near it after 9 million calls of the most that one call may count."""
+
 MINUTE_US: Final = 60_000_000
 _bucket_us: Final[Mapping[Bucket, int]] = {"minute": MINUTE_US, "hour": 60 * MINUTE_US, "day": 24 * 60 * MINUTE_US}
 
@@ -31,6 +34,10 @@ class Amounts(NamedTuple):
     def plus(self, other: "Amounts") -> "Amounts":
         cost = MONEY.normalize(MONEY.add(self.cost, other.cost))
         return Amounts(cost, *(mine + its for mine, its in zip(self[1:], other[1:], strict=True)))
+
+    def within_bounds(self) -> "Amounts":
+        """The same with no figure above what can be stored: one at the bound means at least so many. The cost is exact at any size."""
+        return Amounts(self.cost, *(max(-MOST, min(figure, MOST)) for figure in self[1:]))
 
     def negated(self) -> "Amounts":
         return Amounts(MONEY.minus(self.cost), *(-figure for figure in self[1:]))
@@ -70,7 +77,7 @@ def minute_of(at_us: int) -> int:
 
 def add_amounts(contributions: Contributions, place: Place, amounts: Amounts) -> None:
     """Add to a place; a place without figures leaves the dict."""
-    total = contributions.get(place, NOTHING).plus(amounts)
+    total = contributions.get(place, NOTHING).plus(amounts).within_bounds()
     if total:
         contributions[place] = total
     else:

@@ -123,7 +123,7 @@ select count(*) from scores s left join traces t on t.project_id = s.project_id 
 -- A page of end users with their figures over the ranges of buckets $2..$4. $5: a prefix of the id, or null. $6: also users without
 -- figures there. Parts of all partitions are summed here.
 with figures as (
-    select p.user_id, sum(p.cost) as cost, sum(p.total_tokens)::bigint as tokens, sum(p.traces)::bigint as traces,
+    select p.user_id, sum(p.cost) as cost, least(sum(p.total_tokens), 9223372036854775807)::bigint as tokens, sum(p.traces)::bigint as traces,
            sum(p.errors)::bigint as errors
     from unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) as wanted (bucket, first, last)
     join cost_parts p on p.project_id = $1 and p.bucket = wanted.bucket
@@ -144,7 +144,7 @@ order by {order}, s.id limit {limit} offset {offset}
 -- name: list_windows
 -- One end user's windows of one bucket length, from $4 to before $5, of the model $6 or of all. Parts of all partitions are summed here;
 -- a window that corrections emptied is none.
-select p.bucket_start as start, sum(p.cost) as cost, sum(p.total_tokens)::bigint as tokens, sum(p.generations)::bigint as generations,
+select p.bucket_start as start, sum(p.cost) as cost, least(sum(p.total_tokens), 9223372036854775807)::bigint as tokens, sum(p.generations)::bigint as generations,
        sum(p.errors)::bigint as errors
 from cost_parts p
 where p.project_id = $1 and p.user_id = $2 and p.bucket = $3 and p.bucket_start >= $4 and p.bucket_start < $5

@@ -19,6 +19,9 @@ FETCH_WAIT_MS = 100
 """How long a broker may hold a fetch that finds nothing. All else that is asked on that connection waits behind it, and Faust's own
 1.5 s make an owner of many partitions start late."""
 
+ANSWER_SECONDS = 15
+"""How long anything may take that is asked of Kafka. Without a broker aiokafka would try for ever, and nobody would hear why."""
+
 STOP_SECONDS = 5
 """Faust stops in less than one. Without a broker its consumer's thread can die silently, and it would wait for that for a minute."""
 
@@ -77,18 +80,27 @@ class FaustTopic:
         self.name = topic
 
     async def seek(self, partition: int, offset: int) -> None:
-        await self._app.consumer.seek(self._tp(partition), offset)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._app.consumer.seek(self._tp(partition), offset)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         """The first offset that is still there, and the one after the last."""
         tp = self._tp(partition)
-        first = await self._app.consumer.earliest_offsets(tp)
-        end = await self._app.consumer.highwaters(tp)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            first = await self._app.consumer.earliest_offsets(tp)
+            end = await self._app.consumer.highwaters(tp)
         return first[tp], end[tp]
 
     async def commit(self, partition: int, offset: int) -> None:
         """Commit for the group. Faust would commit what was acknowledged to it; we tell it what Postgres has applied."""
-        await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._app.consumer._commit({self._tp(partition): offset})  # noqa: SLF001
+
+    async def committed(self, partition: int) -> int | None:
+        """Where the group reads on; None if it has committed nothing."""
+        thread = self._app.consumer._thread  # noqa: SLF001 - Faust asks for no commit but its own
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await thread.call_thread(thread._ensure_consumer().committed, self._tp(partition))  # noqa: SLF001
 
     def end(self, partition: int) -> int | None:
         """The offset after the last, as far as known without asking; None for a partition that was revoked just now."""

@@ -6,15 +6,16 @@ not fit. The group's commits only show lag.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from tailrace.runtime import metrics
-from tailrace.runtime.kafka import KAFKA_ERRORS
+from tailrace.runtime.kafka import KAFKA_ERRORS, ByteGate
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
@@ -27,17 +28,31 @@ log = get_logger(__name__)
 
 FETCH_MS = 50
 COMMIT_SECONDS = 2.0
+ASK_SECONDS = 10.0
+"""How often the brokers are asked where the topic ends: a fetch that hangs tells nothing of it."""
+
+BATCH_BYTES: Final = 16 * 1024 * 1024
+"""What one transaction takes of the topic; one record may be larger."""
+
+MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
+"""What all partitions together may have decoded and in a transaction."""
+
 NEWER_SECONDS = 1.0
 
 
 class PartitionFeed:
-    """One assigned partition: whether its reading position is set, and chunks that wait for their rest."""
+    """One assigned partition: whether its reading position is set, what is fetched and not applied, and chunks that wait for their rest.
+
+    `end`: the offset after the last, as the brokers said when they were asked.
+    """
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
         self.positioned = False
+        self.fetched: deque[Any] = deque()
         self.carry: list[Delivered] = []
         self.position = 0
+        self.end = 0
         self.task: asyncio.Task[None] | None = None
 
 
@@ -53,7 +68,9 @@ class SinkConsumer:
         self._health = health
         self._batch_records = batch_records
         self._feeds: dict[TopicPartition, PartitionFeed] = {}
-        self._committed_at = 0.0
+        self._gate = ByteGate(MOST_BYTES_AT_ONCE)
+        self._tending: asyncio.Task[None] | None = None
+        self._committed_at = self._asked_at = 0.0
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def subscribe(self, topic: str) -> None:
@@ -66,16 +83,22 @@ class SinkConsumer:
             if self._failed.done():
                 self._failed.result()
             idle = [feed for feed in self._feeds.values() if feed.task is None]
-            ready = [feed.partition for feed in idle if feed.positioned]
             for feed in idle:
                 if not feed.positioned:
                     self._spawn(feed, self._position(feed))
+                elif feed.fetched:
+                    self._spawn(feed, self._take(feed))
+            ready = [feed.partition for feed in idle if feed.task is None]
             if ready:
                 await self._fetch(ready)
             else:
                 await asyncio.sleep(FETCH_MS / 1000)
-            await self._report()
+            self._report()
+            self._tend()
         await self.finish(self._feeds.values())
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
 
     async def finish(self, feeds: Iterable[PartitionFeed]) -> None:
         """Wait for running batches."""
@@ -87,6 +110,7 @@ class SinkConsumer:
         """These partitions are this sink's now; each must be positioned first."""
         for partition in partitions:
             self._feeds[partition] = PartitionFeed(partition)
+            self._health.report_progress(_name(self._feeds[partition]), position=-1, lagging=True)
         metrics.consumer_owned.set(len(self._feeds))
         log.info("sink.assigned", partitions=sorted(tp.partition for tp in self._feeds))
 
@@ -108,13 +132,21 @@ class SinkConsumer:
             self._health.block("kafka", f"{type(error).__name__}: {error}")
             await asyncio.sleep(0.5)
             return
-        self._health.clear("kafka")
         for tp, messages in fetched.items():
             feed = self._feeds.get(tp)
-            if feed is not None and messages:
-                self._spawn(feed, self._take(feed, messages))
+            if feed is not None and feed.task is None and feed.positioned:
+                feed.fetched.extend(messages)
 
-    async def _take(self, feed: PartitionFeed, messages: Sequence[Any]) -> None:
+    async def _take(self, feed: PartitionFeed) -> None:
+        """Apply as much of what is fetched as one transaction may take."""
+        messages = _take_batch(feed.fetched)
+        try:
+            async with self._gate.hold(sum(len(message.value) for message in messages)):
+                await self._apply_known(feed, messages)
+        finally:
+            feed.task = None
+
+    async def _apply_known(self, feed: PartitionFeed, messages: Sequence[Any]) -> None:
         """Apply what this release reads; a record of a later one is waited at, until a process of that release has the partition."""
         known, newer = _deliver_known(messages)
         batch = [*feed.carry, *known]
@@ -127,7 +159,6 @@ class SinkConsumer:
         elif newer is not None:
             await asyncio.sleep(NEWER_SECONDS)
         feed.positioned &= newer is None
-        feed.task = None
 
     def _spawn(self, feed: PartitionFeed, work: Any) -> None:
         feed.task = asyncio.create_task(work)
@@ -151,8 +182,6 @@ class SinkConsumer:
             self._health.clear("postgres")
             feed.carry, feed.position = applied.carry, applied.position
             feed.positioned = not applied.seek
-        finally:
-            feed.task = None
 
     async def _position(self, feed: PartitionFeed) -> None:
         """Let reading start where Postgres says."""
@@ -167,6 +196,7 @@ class SinkConsumer:
                 await self._repository.reset_position(tp.partition, lost=position, position=first)
                 position = first
             self._consumer.seek(tp, position)
+            feed.fetched.clear()
             feed.carry, feed.position, feed.positioned = [], position, True
         except IllegalStateError:
             log.info("sink.position.revoked", partition=tp.partition)
@@ -189,29 +219,56 @@ class SinkConsumer:
         feed.positioned = False
         await asyncio.sleep(0.5)
 
-    async def _report(self) -> None:
+    def _report(self) -> None:
+        """A partition must move while it is positioned, while a batch of it is applied, and while there is more to read."""
         for feed in self._feeds.values():
             tp = feed.partition
             # aiokafka asserts that the partition is assigned: it may be revoked by now.
             with suppress(IllegalStateError, AssertionError, AttributeError):
-                end = self._consumer.highwater(tp)
-                lag = 0 if end is None or not feed.positioned else max(0, end - feed.position)
+                end = max(self._consumer.highwater(tp) or 0, feed.end)
+                lag = max(0, end - feed.position) if feed.positioned else 0
                 metrics.consumer_lag.labels(tp.topic, str(tp.partition)).set(lag)
                 metrics.consumer_position.labels(tp.topic, str(tp.partition)).set(feed.position)
-                self._health.report_progress(_name(feed), position=feed.position, lagging=lag > len(feed.carry))
-        if time.monotonic() - self._committed_at > COMMIT_SECONDS:
+                busy = feed.task is not None or not feed.positioned or bool(feed.fetched)
+                lagging = busy or lag > len(feed.carry)
+                self._health.report_progress(_name(feed), position=feed.position, lagging=lagging)
+
+    def _tend(self) -> None:
+        """What is asked of the brokers besides records goes on beside the reading: without a broker it may take long."""
+        due = time.monotonic() - self._committed_at > COMMIT_SECONDS
+        if due and self._feeds and (self._tending is None or self._tending.done()):
             self._committed_at = time.monotonic()
-            await self._commit()
+            self._tending = asyncio.create_task(self._commit_and_ask())
+            self._tending.add_done_callback(self._ended)
+
+    async def _commit_and_ask(self) -> None:
+        await self._commit()
+        if time.monotonic() - self._asked_at > ASK_SECONDS or "kafka" in self._health.reasons:
+            await self._ask()
 
     async def _commit(self) -> None:
         """Show in the group how far this sink is; nothing depends on it."""
         positions = {feed.partition: feed.position for feed in self._feeds.values() if feed.positioned}
-        if not positions:
-            return
         try:
-            await self._consumer.commit(positions)
+            async with asyncio.timeout(ASK_SECONDS):
+                if positions:
+                    await self._consumer.commit(positions)
         except KAFKA_ERRORS as error:
             log.info("sink.commit.failed", error=type(error).__name__)
+
+    async def _ask(self) -> None:
+        """Ask the brokers where the topic ends."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                ends = await self._consumer.end_offsets(list(self._feeds))
+        except KAFKA_ERRORS as error:
+            self._health.block("kafka", f"{type(error).__name__}: {error}")
+            return
+        self._asked_at = time.monotonic()
+        self._health.clear("kafka")
+        for tp, end in ends.items():
+            if tp in self._feeds:
+                self._feeds[tp].end = end
 
 
 class _Listener(ConsumerRebalanceListener):
@@ -229,6 +286,16 @@ class _Listener(ConsumerRebalanceListener):
 
 def _name(feed: PartitionFeed) -> str:
     return f"assembled/{feed.partition.partition}"
+
+
+def _take_batch(fetched: "deque[Any]") -> list[Any]:
+    """The next messages, always one, up to the bytes that one transaction takes."""
+    batch: list[Any] = []
+    size = 0
+    while fetched and (not batch or size + len(fetched[0].value) <= BATCH_BYTES):
+        batch.append(fetched.popleft())
+        size += len(batch[-1].value)
+    return batch
 
 
 def _deliver_known(messages: Sequence[Any]) -> tuple[list[Delivered], NewerRecordError | None]:
