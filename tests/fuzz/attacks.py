@@ -3,36 +3,20 @@
 A class is named after what is wrong. What is sent is mostly right, so that it comes as far as it can.
 """
 
-import gzip
-import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.fuzz import bodies, protobuf
-from tests.fuzz.http import Framing, Request
+from tests.fuzz.endpoints import ENDPOINTS, Endpoint, good_body, request_to
+from tests.fuzz.http import Request
+from tests.fuzz.sizes import large_bodies
+from tests.fuzz.transport import compressed, strange_authorization, strange_http
 from tests.fuzz.values import ANYTHING, NUMBERS, TEXTS, TIMES, Pairs, deep, encode
 from tests.fuzz.values import Literal as Json
 
-Endpoint = Literal["otlp protobuf", "otlp json", "ingestion", "one score", "scores", "metrics"]
-ENDPOINTS: tuple[Endpoint, ...] = ("otlp protobuf", "otlp json", "ingestion", "one score", "scores", "metrics")
-
-TRACES_PATH = b"/api/public/otel/v1/traces"
-INGESTION_PATH = b"/api/public/ingestion"
-SCORES_PATH = b"/api/public/scores"
-METRICS_PATH = b"/api/public/otel/v1/metrics"
-_PATHS: Mapping[Endpoint, bytes] = {
-    "otlp protobuf": TRACES_PATH,
-    "otlp json": TRACES_PATH,
-    "ingestion": INGESTION_PATH,
-    "one score": SCORES_PATH,
-    "scores": SCORES_PATH,
-    "metrics": METRICS_PATH,
-}
-_PROTOBUF = (b"Content-Type", b"application/x-protobuf")
-_JSON = (b"Content-Type", b"application/json")
 _MEGABYTE = 1024 * 1024
 
 
@@ -57,7 +41,7 @@ def all_attacks() -> list[Attack]:
 
 def _attacks_on(endpoint: Endpoint) -> list[Attack]:
     def attack(name: str, bodies_: SearchStrategy[bytes], weight: float = 1.0) -> Attack:
-        return Attack(endpoint, name, bodies_.map(lambda body: _request(endpoint, body)), weight)
+        return Attack(endpoint, name, bodies_.map(lambda body: request_to(endpoint, body)), weight)
 
     own: list[Attack] = []
     if endpoint == "otlp protobuf":
@@ -73,34 +57,11 @@ def _attacks_on(endpoint: Endpoint) -> list[Attack]:
     return [
         *own,
         attack("damaged bytes", _damaged(good_body(endpoint)), 2),
-        attack("size", _large_bodies(endpoint), 0.4),
-        Attack(endpoint, "compression", _compressed(endpoint)),
-        Attack(endpoint, "http", _strange_http(endpoint), 2),
-        Attack(endpoint, "authorization", _strange_authorization(endpoint)),
+        attack("size", large_bodies(endpoint), 0.4),
+        Attack(endpoint, "compression", compressed(endpoint)),
+        Attack(endpoint, "http", strange_http(endpoint), 2),
+        Attack(endpoint, "authorization", strange_authorization(endpoint)),
     ]
-
-
-def good_body(endpoint: Endpoint) -> bytes:
-    """A body that is taken whole."""
-    match endpoint:
-        case "otlp protobuf":
-            return protobuf.request(protobuf.span({"user.id": "u", "gen_ai.request.model": "gpt-4o-mini"}))
-        case "otlp json":
-            return encode(bodies.spans(bodies.SPAN))
-        case "ingestion":
-            kinds = ("trace-create", "generation-create", "span-update", "sdk-log")
-            return encode(bodies.batch(*(bodies.event(kind, bodies.BODIES[kind]) for kind in kinds)))
-        case "one score":
-            return encode(bodies.SCORE)
-        case "scores":
-            return encode([bodies.SCORE, {**bodies.SCORE, "id": "score-2", "dataType": "BOOLEAN", "value": 1}])
-        case "metrics":
-            return encode(bodies.METRICS)
-
-
-def _request(endpoint: Endpoint, body: bytes, **more: Any) -> Request:
-    kind = _PROTOBUF if endpoint == "otlp protobuf" else _JSON
-    return Request(_PATHS[endpoint], body, headers=more.pop("headers", (kind,)), **more)
 
 
 def _bodies(endpoint: Endpoint, hostile: SearchStrategy[Any]) -> SearchStrategy[bytes]:
@@ -214,7 +175,7 @@ def _protobuf_spans(draw: DrawFn, hostile: SearchStrategy[Any]) -> bytes:
         inner = encode({"input": Json(encode(value)), "k": 1}).decode("utf-8", "surrogateescape")
         plain = value if isinstance(value, str | bool | float) else text
         choice = draw(st.sampled_from([plain, text, inner, [plain, text], {"k": plain, "": [text]}, b"\xff\x00"]))
-        attributes[draw(st.sampled_from(bodies.ATTRIBUTES))] = _storable(choice)
+        attributes[draw(st.sampled_from(bodies.ATTRIBUTES))] = choice
     ids = st.sampled_from([protobuf.TRACE_ID, b"\x00" * 16, b"\x01", b"i" * 400, b"i" * 401, b"i" * _MEGABYTE, b""])
     moment = draw(st.sampled_from([0, 1, 10**18, 2**63, 2**64 - 1])).to_bytes(8, "little")
     times = protobuf.tag(7, protobuf.FIXED64) + moment + protobuf.tag(8, protobuf.FIXED64) + moment[::-1]
@@ -223,11 +184,6 @@ def _protobuf_spans(draw: DrawFn, hostile: SearchStrategy[Any]) -> bytes:
     span_id = draw(ids) if not draw(st.integers(0, 4)) else protobuf.SPAN_ID
     spans = [protobuf.span(attributes, trace_id=trace_id, span_id=span_id, more=times), protobuf.span(attributes)]
     return protobuf.request(*spans, resource=draw(heavy), scope=draw(heavy))
-
-
-def _storable(value: Any) -> Any:
-    """Texts with escaped bytes become the same bytes again in protobuf."""
-    return value
 
 
 def _deep_bodies(endpoint: Endpoint) -> SearchStrategy[bytes]:
@@ -295,250 +251,3 @@ def _damaged(draw: DrawFn, good: bytes) -> bytes:
             return good[:end] + good[start:]
         case _:
             return good[:start] + bytes(byte ^ draw(st.integers(1, 255)) for byte in good[start:end]) + good[end:]
-
-
-def _large_bodies(endpoint: Endpoint) -> SearchStrategy[bytes]:
-    """Built when they are drawn: they are large."""
-    makers: dict[Endpoint, list[Callable[[], bytes]]] = {
-        "otlp protobuf": [
-            lambda: protobuf.request(protobuf.span({"langfuse.observation.input": "x" * 50 * _MEGABYTE})),
-            lambda: protobuf.request(protobuf.span({"langfuse.observation.input": "x" * 65 * _MEGABYTE})),
-            lambda: protobuf.request(protobuf.span({"langfuse.observation.input": "\x01" * 3 * _MEGABYTE})),
-            lambda: protobuf.request(protobuf.span({f"key.{number}": number for number in range(100_000)})),
-            lambda: protobuf.request(
-                protobuf.span({f"langfuse.trace.metadata.k{number}": "v" for number in range(20_000)})
-            ),
-            lambda: protobuf.request(
-                protobuf.span({f"gen_ai.prompt.{number}.content": "v" for number in range(20_000)})
-            ),
-            lambda: protobuf.request(*(protobuf.span({}, span_id=b"%08d" % number) for number in range(20_000))),
-            lambda: protobuf.request(*(protobuf.span({}, trace_id=b"%016d" % number) for number in range(2_000))),
-            lambda: protobuf.request(protobuf.span({}, more=protobuf.chunk(11, b"") * 300_000)),
-            lambda: protobuf.chunk(1, b"") * 1_000_000,
-        ],
-        "otlp json": [
-            lambda: encode(bodies.spans({**bodies.SPAN, "name": "x" * 50 * _MEGABYTE})),
-            lambda: b" " * 66 * _MEGABYTE,
-            lambda: encode(
-                bodies.spans(
-                    {**bodies.SPAN, "attributes": [{"key": f"k{n}", "value": {"intValue": n}} for n in range(100_000)]}
-                )
-            ),
-            lambda: encode(
-                bodies.spans(*({**bodies.SPAN, "spanId": f"{n:016x}", "attributes": []} for n in range(5_000)))
-            ),
-            lambda: encode({"resourceSpans": [{}] * 500_000}),
-            lambda: encode({"resourceSpans": Json(b"[" + b"1," * 5_000_000 + b"1]")}),
-        ],
-        "ingestion": [
-            lambda: encode(bodies.batch(*[{}] * 100_000)),
-            lambda: encode(
-                bodies.batch(*(bodies.event("span-create", {"id": f"s{n}", "traceId": "t"}) for n in range(30_000)))
-            ),
-            lambda: encode(
-                bodies.batch(bodies.event("trace-create", {"id": "t", "tags": [f"tag{n}" for n in range(100_000)]}))
-            ),
-            lambda: encode(
-                bodies.batch(
-                    bodies.event("trace-create", {"id": "t", "metadata": {f"k{n}": n for n in range(200_000)}})
-                )
-            ),
-            lambda: encode(bodies.batch(bodies.event("span-create", {"id": "s", "input": "x" * 4 * _MEGABYTE}))),
-            lambda: encode(bodies.batch(bodies.event("span-create", {"id": "s", "input": "x" * 50 * _MEGABYTE}))),
-            lambda: encode(bodies.batch(*[1] * 2_000_000)),
-        ],
-        "one score": [
-            lambda: encode({**bodies.SCORE, "comment": "c" * 4 * _MEGABYTE}),
-            lambda: encode({**bodies.SCORE, "comment": "c" * 50 * _MEGABYTE}),
-            lambda: encode({**bodies.SCORE, "metadata": {f"k{n}": n for n in range(200_000)}}),
-        ],
-        "scores": [
-            lambda: encode([{**bodies.SCORE, "id": f"s{n}"} for n in range(10_000)]),
-            lambda: encode([1] * 1_000_000),
-            lambda: encode([{**bodies.SCORE, "comment": "c" * 5 * _MEGABYTE}]),
-        ],
-        "metrics": [lambda: b"m" * 50 * _MEGABYTE, lambda: b""],
-    }
-    return st.sampled_from(makers[endpoint]).map(lambda make: make())
-
-
-@st.composite
-def _compressed(draw: DrawFn, endpoint: Endpoint) -> Request:
-    good = good_body(endpoint)
-    packed = gzip.compress(good)
-    cut = draw(st.integers(0, len(packed)))
-    bodies_: dict[str, bytes] = {
-        "whole": packed,
-        "cut": packed[:cut],
-        "damaged": packed[:cut] + b"\xff" + packed[cut + 1 :],
-        "members": gzip.compress(good[:20]) + gzip.compress(b"") + gzip.compress(good[20:]),
-        "tail of zeros": packed + b"\x00" * 512,
-        "tail of junk": packed + b"junk",
-        "twice": gzip.compress(packed),
-        "zlib": zlib.compress(good),
-        "raw deflate": zlib.compress(good)[2:-4],
-        "plain": good,
-        "empty": b"",
-        "bomb": draw(_bombs) if draw(st.booleans()) else packed,
-    }
-    encodings = (
-        b"gzip",
-        b"gzip",
-        b"gzip",
-        b"deflate",
-        b"GZIP",
-        b" gzip ",
-        b"gzip, gzip",
-        b"br",
-        b"zstd",
-        b"identity",
-        b"",
-        b"*",
-        b"\xff",
-    )
-    body = bodies_[draw(st.sampled_from(sorted(bodies_)))]
-    kind = _PROTOBUF if endpoint == "otlp protobuf" else _JSON
-    return _request(endpoint, body, headers=(kind, (b"Content-Encoding", draw(st.sampled_from(encodings)))))
-
-
-def _bomb(unit: bytes) -> bytes:
-    """300 MiB in a third of one."""
-    return gzip.compress(unit * (_MEGABYTE // len(unit)), 9) * 300
-
-
-_bombs = st.sampled_from([b"\x00", b" ", b"\x0a\x00", b"[]", b'{"a":']).map(_bomb)
-
-_HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    (b"Content-Type", b""),
-    (b"Content-Type", b"text/plain"),
-    (b"Content-Type", b"application/json; charset=utf-16"),
-    (b"Content-Type", b"\xff\xfe"),
-    (b"Content-Type", b"multipart/form-data; boundary=x"),
-    (b"x-langfuse-sdk-name", b"\xff\xfe\x80"),
-    (b"x-langfuse-sdk-name", b"n" * 5000),
-    (b"x_langfuse_sdk_version", b"\xc3\x28/"),
-    (b"x-langfuse-ingestion-version", b"5"),
-    (b"x-langfuse-ingestion-version", b"-1"),
-    (b"x-langfuse-ingestion-version", b"\xd9\xa3"),
-    (b"x-langfuse-ingestion-version", b"9" * 5000),
-    (b"x-langfuse-public-key", b"pk-lf-other"),
-    (b"x-tailrace-project", b"neighbour"),
-    (b"Host", b"["),
-    (b"Host", b""),
-    (b"Host", b"\xff:99999"),
-    (b"X-Forwarded-For", b"1.2.3.4"),
-    (b"Expect", b"100-continue"),
-    (b"Upgrade", b"websocket"),
-    (b"Origin", b"null"),
-    (b"Access-Control-Request-Headers", b"\xff"),
-    (b"Cookie", b"\x01\x02"),
-    (b"X-Bare\tName", b"x"),
-    (b"", b"x"),
-    (b"X-Long", b"x" * 70_000),
-    (b"Content-Length", b"5"),
-    (b"Content-Length", b"-5"),
-    (b"Content-Length", b"18446744073709551617"),
-    (b"Transfer-Encoding", b"identity"),
-)
-_METHODS = (
-    b"GET",
-    b"PUT",
-    b"PATCH",
-    b"DELETE",
-    b"HEAD",
-    b"OPTIONS",
-    b"TRACE",
-    b"CONNECT",
-    b"post",
-    b"BREW",
-    b"\xff",
-    b"PRI",
-)
-_TARGETS = (
-    *(
-        b"/",
-        b"//",
-        b"/api",
-        b"/api/public",
-        b"/api/public/traces",
-        b"/api/public/ingestion/",
-        b"/api/public/otel/v1/logs",
-    ),
-    *(
-        b"/api/public/ingestion?x=\xff",
-        b"/api/public/%ff%00",
-        b"/api/public/\xc5\xbc",
-        b"/..%2f..%2fetc/passwd",
-        b"*",
-        b"http://x/y",
-    ),
-    *(
-        b"/api/public/ingestion#f",
-        b"/api//public/ingestion",
-        b"/" + b"a" * 20_000,
-        b"/%",
-        b"/%zz",
-        b"/;a=b",
-        b"relative",
-        b"/\x01",
-    ),
-)
-_FRAMINGS: tuple[Framing, ...] = ("length", "chunked", "stops", "chunks stop", "bad chunks", "none")
-
-
-@st.composite
-def _strange_http(draw: DrawFn, endpoint: Endpoint) -> Request:
-    request = _request(endpoint, good_body(endpoint))
-    match draw(st.integers(0, 3)):
-        case 0:
-            return request._replace(
-                headers=(*request.headers, draw(st.sampled_from(_HEADERS)), draw(st.sampled_from(_HEADERS)))
-            )
-        case 1:
-            return request._replace(
-                method=draw(st.sampled_from(_METHODS)), headers=(*request.headers, draw(st.sampled_from(_HEADERS)))
-            )
-        case 2:
-            return request._replace(
-                target=draw(st.sampled_from(_TARGETS)), method=draw(st.sampled_from([b"POST", b"GET"]))
-            )
-        case _:
-            return request._replace(framing=draw(st.sampled_from(_FRAMINGS)))
-
-
-_AUTHORIZATIONS = (
-    *(
-        b"",
-        b" ",
-        b"Basic",
-        b"Basic ",
-        b"Basic \xe9",
-        b"Basic !!!",
-        b"Basic Og==",
-        b"Basic cGstbGYtOg==",
-        b"Basic OnNr",
-        b"Bearer",
-    ),
-    *(
-        b"Bearer \xff",
-        b"Bearer pk-lf-unknown",
-        b"Bearer pk-lf-\x7f",
-        b"Digest x",
-        b"basic cGs6c2s=",
-        b"BASIC\tcGs6c2s=",
-        b"\xff\xfe",
-    ),
-    *(
-        b"Basic " + b"A" * 60_000,
-        b"Basic /////w==",
-        b"Basic cGsAOnNr",
-        b"Bearer " + b"p" * 60_000,
-        b"Basic cGs6c2s= extra",
-        b"Token x",
-    ),
-)
-
-
-def _strange_authorization(endpoint: Endpoint) -> SearchStrategy[Request]:
-    good = _request(endpoint, good_body(endpoint))
-    return st.sampled_from(_AUTHORIZATIONS).map(lambda value: good._replace(authorization=value))

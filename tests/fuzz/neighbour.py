@@ -8,7 +8,7 @@ from decimal import Decimal
 from tests.e2e.read import reading
 from tests.e2e.stack import Credentials
 from tests.fuzz import bodies, protobuf
-from tests.fuzz.attacks import INGESTION_PATH, SCORES_PATH, TRACES_PATH
+from tests.fuzz.endpoints import INGESTION_PATH, SCORES_PATH, TRACES_PATH
 from tests.fuzz.http import Answer, Request, exchange
 from tests.fuzz.target import basic
 from tests.fuzz.values import encode
