@@ -145,6 +145,6 @@ def test_every_project_that_either_side_knows_is_judged() -> None:
         applied=3, counted=2, counts={"a": Count(5, 5, 0), "b": Count(1, 1, 0)}, audited={"a": 5, "c": 2}
     )
 
-    accounts = accounts_of(snapshot, count_partition(snapshot, 0, make_tally(("d", 4), first=3)))
+    accounts = accounts_of(snapshot, [count_partition(snapshot, 0, make_tally(("d", 4), first=3))])
 
     assert {one.project: one.broken_events() for one in accounts} == {"a": 0, "b": 1, "c": 2, "d": 4}

@@ -139,7 +139,7 @@ class EventAudit:
             self._tallies[number] = Tally()
 
     async def _read(self, ends: Mapping[int, int], stop: asyncio.Event | None) -> bool:
-        """Read up to these ends, for a few seconds at most; True when there is no more to read."""
+        """Read up to these ends, for a few seconds at most; True when no more can be read now, or held."""
         room = MAX_RECORDS // max(1, len(self._tallies))
         until = time.monotonic() + _SLICE_SECONDS
         while True:
@@ -159,17 +159,17 @@ class EventAudit:
 
     def _judge(self, snapshot: Snapshot, moves: list[Move], lost: Mapping[int, Counter[str]]) -> None:
         """Note what is broken, and what no longer is; of a partition that cannot be compared now, the last finding stands."""
-        judged = [move for move in moves if move.verified]
+        judged = {move.partition for move in moves if move.verified}
         broken: dict[tuple[str, int], int] = {}
-        for account in (account for move in judged for account in accounts_of(snapshot, move)):
-            broken[account.project, account.partition] = account.broken_events()
-            for sentence in account.breaches():
+        for account in accounts_of(snapshot, moves):
+            broken[account.project, account.partition] = off_by = account.broken_events()
+            for sentence in account.breaches() if off_by else ():
                 log.error("audit.events.broken", partition=account.partition, project=account.project, detail=sentence)
         for number, events in lost.items():
             for project, count in events.items():
                 broken[project, number] = count
                 log.error("audit.events.lost", partition=number, project=project, events=count)
-        healed = {key for key in self.findings if key not in broken and key[1] in {move.partition for move in judged}}
+        healed = {key for key in self.findings if key not in broken and key[1] in judged}
         for key in (*healed, *broken):
             self.findings.note(key, broken.get(key, 0))
 

@@ -4,7 +4,7 @@ The log is counted up to exactly the origin that Postgres had applied at the sna
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -41,9 +41,6 @@ class Snapshot(NamedTuple):
         stored = self.stored.get(partition)
         since = -1 if stored is None else stored.command_id
         return [one for one in self.losses if one.partition == partition and one.id > since]
-
-    def keys_of(self, partition: int) -> set[tuple[str, int]]:
-        return {key for key in (*self.counts, *self.audited) if key[1] == partition}
 
 
 class Bounds(NamedTuple):
@@ -108,17 +105,21 @@ def count_partition(snapshot: Snapshot, partition: int, tally: Tally) -> Move:
     )
 
 
-def accounts_of(snapshot: Snapshot, move: Move) -> list[Account]:
-    """Both sides of the identity for each project of a partition that is counted as far as it is applied."""
-    keys = snapshot.keys_of(move.partition) | {(project, move.partition) for project in move.accepted}
+def accounts_of(snapshot: Snapshot, moves: Iterable[Move]) -> list[Account]:
+    """Both sides of the identity for each project of each partition that is counted as far as it is applied."""
+    judged = {move.partition: move.accepted for move in moves if move.verified}
+    new = {(project, partition) for partition, accepted in judged.items() for project in accepted}
+    nothing = Audited(0, 0)
     return [
         Account(
-            *key,
-            logged=snapshot.audited.get(key, Audited(0, 0)).accepted + move.accepted[key[0]],
+            project,
+            partition,
+            logged=snapshot.audited.get((project, partition), nothing).accepted + judged[partition][project],
             whole=True,
-            counted=snapshot.counts.get(key, NO_COUNT),
+            counted=snapshot.counts.get((project, partition), NO_COUNT),
         )
-        for key in sorted(keys)
+        for project, partition in snapshot.counts.keys() | snapshot.audited.keys() | new
+        if partition in judged
     ]
 
 
