@@ -10,7 +10,7 @@ import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
-from tailrace.runtime.kafka import heartbeat_seconds, require_bootstrap_servers
+from tailrace.runtime.kafka import FETCH_BYTES, FETCH_REQUEST_BYTES, heartbeat_seconds, require_bootstrap_servers
 from tailrace.runtime.settings import Kafka
 
 BUFFERED_MESSAGES = 64
@@ -43,7 +43,7 @@ def make_faust_app(app_id: str, settings: Kafka, *, datadir: str) -> Any:
         stream_wait_empty=False,
         stream_buffer_maxsize=BUFFERED_MESSAGES,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_max_fetch_size=FETCH_BYTES,
         broker_session_timeout=seconds,
         broker_heartbeat_interval=heartbeat_seconds(settings),
         broker_request_timeout=seconds * 2,
@@ -127,7 +127,9 @@ class _PromptThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer: Any = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - read when it starts; Faust has no setting for it
+        # Read when it starts; Faust has no settings for them.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        consumer._fetch_max_bytes = FETCH_REQUEST_BYTES  # noqa: SLF001
         return consumer
 
 

@@ -24,6 +24,13 @@ MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
 """Under the 100 MiB that a broker accepts as one request, whatever partitions the records are for."""
 
 
+FETCH_BYTES = 4 * 1024 * 1024
+"""What a consumer holds of one partition, as compressed by the producer; one record may be larger. It fetches no more before that is taken."""
+
+FETCH_REQUEST_BYTES = 32 * 1024 * 1024
+"""What one broker sends at once, whatever the number of partitions."""
+
+
 def require_bootstrap_servers(settings: Kafka) -> str:
     """The brokers. Raises SettingsError when none is set."""
     if settings.bootstrap_servers is None:
@@ -105,8 +112,10 @@ def make_consumer(settings: Kafka, *, group_id: str | None, client_id: str) -> A
         auto_offset_reset="earliest",
         session_timeout_ms=settings.session_timeout_seconds * 1000,
         heartbeat_interval_ms=int(heartbeat_seconds(settings) * 1000),
-        max_partition_fetch_bytes=4 * 1024 * 1024,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_bytes=FETCH_REQUEST_BYTES,
         fetch_max_wait_ms=100,
+        request_timeout_ms=settings.session_timeout_seconds * 2000,
     )
 
 

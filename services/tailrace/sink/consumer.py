@@ -100,6 +100,10 @@ class SinkConsumer:
             self._tending.cancel()
             await asyncio.wait([self._tending])
 
+    def end_with(self, task: "asyncio.Task[None]") -> None:
+        """Let an unexpected error of this task end the process too."""
+        task.add_done_callback(self._ended)
+
     async def finish(self, feeds: Iterable[PartitionFeed]) -> None:
         """Wait for running batches."""
         tasks = [feed.task for feed in feeds if feed.task is not None]
@@ -165,7 +169,7 @@ class SinkConsumer:
         feed.task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        """An unexpected error of one batch ends the process, loudly."""
+        """An unexpected error ends the process, loudly."""
         if not task.cancelled() and task.exception() is not None and not self._failed.done():
             self._failed.set_exception(task.exception() or RuntimeError())
 

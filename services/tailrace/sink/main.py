@@ -60,6 +60,7 @@ async def sink(settings: Settings, health: Health, stop: asyncio.Event) -> None:
         stack.push_async_callback(consumer.stop)
         health.started()
         keeping = asyncio.create_task(keep_partitions(pool, stop))
+        feeder.end_with(keeping)
         await feeder.run(stop)
         await keeping
 
