@@ -242,7 +242,7 @@ async def test_a_trace_that_changes_between_the_comparison_and_the_swap_is_left_
     assert [name for one in swapped["swapped"] for name in one["left"]] == ["trace p/t1"]
     names = await live.pool.fetch("select id, name, observation_count from traces order by 1")
     assert [(row["id"], row["name"], row["observation_count"]) for row in names] == [
-        ("t1", "wrong", 2),
+        ("t1", None, 2),
         ("t2", None, 1),
     ]
     assert await live.sum_law() == {0}

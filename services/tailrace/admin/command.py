@@ -1,6 +1,7 @@
 """What operator commands share: one event loop, one sentence for a failure, rows printed as a table or as JSON."""
 
 import asyncio
+import getpass
 import logging
 import sys
 import time
@@ -99,6 +100,14 @@ async def open_admin(settings: Kafka) -> AsyncGenerator[Any]:
 def name_error(error: BaseException) -> str:
     """The text of an error, or its name where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def login_name() -> str:
+    """Who runs this command. Raises OperatorError when the login has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise OperatorError("this login has no name, expected --operator NAME") from None
 
 
 def print_json(value: object) -> None:

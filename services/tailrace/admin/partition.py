@@ -4,11 +4,18 @@ Each such word is recorded in `stream_commands` with the operator, the reason an
 """
 
 import argparse
-import getpass
 
 import asyncpg
 
-from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
+from tailrace.admin.command import (
+    QUERIES,
+    OperatorError,
+    login_name,
+    open_connection,
+    print_json,
+    print_table,
+    run_command,
+)
 from tailrace.admin.raw_log import Bounds, open_raw_log
 from tailrace.runtime.settings import Settings
 
@@ -72,7 +79,7 @@ async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
             QUERIES["record_command"],
             arguments.partition,
             "accept-loss" if arguments.accept_loss else "resume",
-            arguments.operator or _login_name(),
+            arguments.operator or login_name(),
             arguments.reason,
             row["applied_origin"],
             after,
@@ -117,10 +124,3 @@ def _describe(row: asyncpg.Record, bounds: Bounds) -> dict[str, object]:
         "appliedReceivedAt": row["applied_received_at"],
         "updatedAt": row["updated_at"],
     }
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise OperatorError("this login has no name, expected --operator NAME") from None

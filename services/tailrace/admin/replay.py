@@ -4,7 +4,6 @@ The tables of the shadow are made by this release's migrations, folded by its as
 """
 
 import argparse
-import getpass
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -13,7 +12,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tailrace.admin.command import OperatorError, ProgressLine, open_connection, print_json, print_table, run_command
+from tailrace.admin.command import (
+    OperatorError,
+    ProgressLine,
+    login_name,
+    open_connection,
+    print_json,
+    print_table,
+    run_command,
+)
 from tailrace.admin.raw_log import Bounds, RawLog, open_raw_log
 from tailrace.admin.shadow import Connection, Shadow
 from tailrace.admin.shadow_compare import Comparison, behind, compare, read_applied
@@ -175,14 +182,6 @@ def _order(arguments: argparse.Namespace) -> Order | None:
     if not (arguments.reason or "").strip():
         raise OperatorError("expected a --reason in words with --swap, got nothing")
     return Order(arguments.operator or login_name(), arguments.reason)
-
-
-def login_name() -> str:
-    """Who runs this command. Raises OperatorError when the login has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise OperatorError("this login has no name, expected --operator NAME") from None
 
 
 def _is_left(report: Report) -> bool:
