@@ -41,7 +41,15 @@ def test_a_span_makes_one_change_of_its_observation_and_one_of_its_trace() -> No
 def test_an_observation_speaks_at_its_end_and_a_trace_at_the_start_of_the_span() -> None:
     observation, trace = map_spans(span()).changes
     assert observation.stamp[:3] == (END_US, CREATE, SPAN_ID)
-    assert trace.stamp[:3] == (START_US, CREATE, SPAN_ID)
+    assert trace.stamp[:3] == (START_US, CREATE, f"{END_US:020d}/{SPAN_ID}")
+
+
+def test_a_root_that_is_exported_again_with_a_later_end_tells_its_trace_last() -> None:
+    open_yet, ended = (
+        map_spans(span({"langfuse.observation.output": output}, endTimeUnixNano=str(end_us * 1000))).changes[1]
+        for output, end_us in (("partial", START_US + 10), ("whole", END_US))
+    )
+    assert open_yet.stamp < ended.stamp
 
 
 def test_a_resend_has_the_same_stamps_and_any_difference_has_others() -> None:

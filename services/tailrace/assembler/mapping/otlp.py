@@ -71,10 +71,12 @@ def _changes_of(span: SpanData, group: Group, headers: RawHeaders) -> tuple[Chan
     reading.fields["end_time"] = end_us
     trace = read_trace(span, group, reading)
     trace.fields["earliest"] = start_us
+    # A span that is exported while it is open comes again with a later end: what it says then is what counts.
+    version = f"{end_us:020d}/{span_id}"
     return (
         Change("observation", project_id, trace_id, span_id, Stamp(end_us, CREATE, span_id, digest), reading.fields),
         Change(
-            "trace", project_id, trace_id, trace_id, Stamp(start_us, CREATE, span_id, digest), trace.fields, trace.weak
+            "trace", project_id, trace_id, trace_id, Stamp(start_us, CREATE, version, digest), trace.fields, trace.weak
         ),
     )
 
