@@ -43,6 +43,8 @@ _settings: Final = {
     "TAILRACE_ACCEPTED_RISKS": "few-replicas,no-standby",
     "TAILRACE_HOST": "127.0.0.1",
     "TAILRACE_LOG_FORMAT": "text",
+    "TAILRACE_AUDIT_INTERVAL_SECONDS": "2",
+    "TAILRACE_AUDIT_GRACE_SECONDS": "15",
     # Small, so that state is loaded again all the time, and a backlog meets its bound.
     "TAILRACE_MAX_STATE_BYTES": str(1024 * 1024),
     "TAILRACE_MAX_UNAPPLIED_BYTES": str(2 * 1024 * 1024),

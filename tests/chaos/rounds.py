@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 import orjson
 
+from tailrace.local.ports import get_http
 from tailrace.runtime.kafka import KAFKA_ERRORS
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tests.chaos.client import Delivered, deliver
@@ -79,8 +80,8 @@ class Round:
         self.afterwards: list[Step] = []
         self.checks: list[Step] = []
         self.sending: asyncio.Task[Delivered] | None = None
-        self.goes_back = False
-        """The fault puts the database back: what is committed may be ahead of it from then on."""
+        self.commits_may_lead = False
+        """The fault puts the database back, or the commits ahead: what is committed may be ahead of what is applied from then on."""
 
     @property
     def seconds(self) -> float:
@@ -206,7 +207,7 @@ async def _watch_commits(round_: Round) -> None:
         except (*OUTAGE_ERRORS, *KAFKA_ERRORS):
             continue
         for row in rows:
-            if not round_.goes_back and committed.get(row["partition"], 0) > row["applied_origin"] + 1:
+            if not round_.commits_may_lead and committed.get(row["partition"], 0) > row["applied_origin"] + 1:
                 round_.problem(
                     f"partition {row['partition']}: {committed[row['partition']]} is committed, {row} is applied"
                 )
@@ -225,9 +226,23 @@ async def _compare(round_: Round) -> Findings:
     broken = [f"conservation: {violation}" for violation in conservation["violations"]]
     if conservation["inFlight"]:
         broken.append(f"conservation: {conservation['inFlight']} events are in flight for ever")
+    broken += [f"the auditor alarms: {line}" for line in await _alarms(round_.cluster)]
     return Findings(
         lost=[*findings.lost, *seen.lost],
         duplicated=[*findings.duplicated, *seen.duplicated],
         wrong=[*findings.wrong, *seen.wrong, *broken],
         checked=findings.checked | {f"api {kind}": count for kind, count in seen.checked.items()},
     )
+
+
+async def _alarms(cluster: Cluster) -> list[str]:
+    """The metrics of the standing audit that say that a law is broken."""
+    found: list[str] = []
+    for auditor in cluster.of("auditor"):
+        _, metrics = await get_http(auditor.program.probe_port or 0, "/metrics")
+        found += [
+            line
+            for line in metrics.splitlines()
+            if line.startswith("tailrace_conservation_broken_") and float(line.rsplit(" ", 1)[1]) != 0
+        ]
+    return found

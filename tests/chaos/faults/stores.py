@@ -118,7 +118,7 @@ async def postgres_from_a_backup(round_: Round) -> None:
     _copy(folder, backup)
     postgres.let_go()
     await asyncio.sleep(round_.seconds * 0.4)
-    round_.goes_back = True
+    round_.commits_may_lead = True
     await postgres.hold_down(signal.SIGINT)
     shutil.rmtree(folder)
     backup.rename(folder)
