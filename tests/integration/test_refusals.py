@@ -129,6 +129,19 @@ async def test_headers_that_no_edge_writes_are_a_dead_letter(world: World) -> No
     assert await world.pool.fetchval("select observation_count from traces") == 2
 
 
+@pytest.mark.parametrize("stated", [0, 1, 3])
+async def test_a_record_with_another_number_of_events_than_its_headers_state_is_dead_and_counted_as_they_say(
+    world: World, stated: int
+) -> None:
+    record = world.topic.append([generation("t", "g0"), generation("t", "g1")])
+    world.topic.records[0] = record._replace(headers={**record.headers, "events": b"%d" % stated})
+    world.topic.append([generation("t", "g2")])
+    await _run(world, world.worker())
+
+    assert await world.counts() == (stated + 1, 1, stated)
+    assert await world.pool.fetchval("select observation_count from traces") == 1
+
+
 async def test_a_record_too_large_to_be_sent_is_a_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner, "MAX_RECORD_BYTES", 160_000)
     world.topic.append([generation("t", "g0")])

@@ -182,7 +182,7 @@ class BatchFolder:
         if doom is not None:
             return MappedRecord(record, headers, self._failed(headers, record, doom))
         try:
-            return MappedRecord(record, headers, map_record(headers, record.value))
+            return MappedRecord(record, headers, _as_stated(headers, record, map_record(headers, record.value)))
         except Exception as error:
             log.exception("assembler.map.failed", partition=self.epoch.partition, origin=record.offset)
             doom = Doom("internal_error", f"reading it failed unexpectedly: {type(error).__name__}")
@@ -276,19 +276,20 @@ class BatchFolder:
         record, headers = one.record, one.headers
         origin = Origin(record.offset, self._previous, headers.received_at_us, record.fingerprint())
         self._previous = record.offset
+        applied = one.mapped.events - len(rejects)
         counts = [
             EventCount(
                 project_id=headers.project_id,
                 accepted=headers.events,
-                applied=one.mapped.events - len(rejects),
-                dead_lettered=len(rejects),
+                applied=applied,
+                dead_lettered=headers.events - applied,
             )
         ]
-        if counts[0].applied:
+        if applied:
             self._budget.note_fine(headers.project_id, record.offset)
         letters = [dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
         shared = self._shared_rows(record.offset, folded)
-        metrics.assembler_folded.labels(headers.kind).inc(counts[0].applied)
+        metrics.assembler_folded.labels(headers.kind).inc(applied)
         for reject in rejects:
             metrics.assembler_dead.labels(reject.reason).inc()
         return assemble_record(self.epoch, origin, folded, shared, (letters, counts))
@@ -310,6 +311,14 @@ class BatchFolder:
         total = (NOTHING if part is None else part.amounts).plus(folded.deltas[key]).within_bounds()
         self.state.parts.keep(key, PartState(total, offset))
         return total
+
+
+def _as_stated(headers: RawHeaders, record: RawRecord, mapped: Mapped) -> Mapped:
+    """The same, unless it has another number of events than the headers state: then no edge wrote the record, and all of it is dead."""
+    if mapped.events == headers.events or 0 < mapped.events == len(mapped.rejects):
+        return mapped
+    detail = f"expected {headers.events} events, as the headers state, got {mapped.events}"
+    return all_dead(headers, Reject("invalid_payload", detail, None, record.value))
 
 
 _SeenKey = tuple[str, str]
