@@ -80,6 +80,12 @@ def plan_batch(stored: Stored, batch: Sequence[Delivered]) -> Plan:
     return Plan(apply, position, open_chunks, gap, skipped)
 
 
+def is_next(stored: Stored, whole: Whole) -> bool:
+    """Whether a record is the current owner's and follows what is applied: the progress row may have changed since it was planned."""
+    first = whole.chunks[0]
+    return _skip_cause(stored, stored.applied_origin, first) is None and first.previous == stored.applied_origin
+
+
 def _skip_cause(stored: Stored, applied: int, record: AssembledRecord | None) -> str | None:
     if record is None:
         return "unreadable"

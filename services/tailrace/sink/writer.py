@@ -19,7 +19,7 @@ from tailrace.runtime import metrics
 from tailrace.runtime.failures import TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
-from tailrace.sink.plan import Delivered, Plan, Stored, Whole, plan_batch
+from tailrace.sink.plan import Delivered, Plan, Stored, Whole, is_next, plan_batch
 from tailrace.sink.repository import PartitionTransaction, Repository, UnstorableError
 from tailrace.wire.records import DeadLetter, EventCount
 from tailrace.wire.topics import RawHeaders
@@ -106,7 +106,7 @@ class PartitionWriter:
         for whole in plan.apply:
             try:
                 async with self._repository.locked(partition) as (transaction, stored):
-                    if stored.applied_origin != whole.chunks[0].previous:
+                    if not is_next(stored, whole):
                         return Applied(stored.position, seek=True, carry=[])
                     await transaction.write([whole])
                     await transaction.move(whole.end, whole)
@@ -126,7 +126,7 @@ class PartitionWriter:
         """Make a record a dead letter; if too many are, let the partition stand still and keep the record."""
         letter, count = await self._last_words(partition, whole, detail)
         async with self._repository.locked(partition) as (transaction, stored):
-            if stored.applied_origin != whole.chunks[0].previous:
+            if not is_next(stored, whole):
                 return
             try:
                 (await transaction.read_budget(whole.origin)).spend(letter.project_id, whole.origin)
