@@ -353,3 +353,41 @@ async def test_a_record_of_a_later_release_is_waited_at_and_never_committed(benc
     await asyncio.wait_for(taking, 5)
     assert bench.log.commits == []
     assert bench.health.ready
+
+
+async def test_a_part_that_is_void_before_anything_was_asked_leaves_the_windows_too(bench: Bench) -> None:
+    part = make_part("2")
+    bench.stored.parts[key_of(part)] = [(0, Version(7, 3), part)]
+    bench.stored.applied[0] = Version(8, 3)
+    await bench.take(10, make_parts_record(4, make_part("5")))
+    async with bench.following():
+        await eventually(lambda: bench.log.commits == [(0, 11)])
+
+    assert bench.cost() == 2
+
+
+async def test_a_part_whose_epoch_ends_while_its_window_is_loaded_is_not_merged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = make_part("2")
+    bench.stored.parts[key_of(part)] = [(0, Version(7, 3), part)]
+    loading, loaded = asyncio.Event(), asyncio.Event()
+    load = bench.stored.load_parts
+
+    async def load_late(keys: Collection[WindowKey]) -> dict[WindowKey, list[StoredPart]]:
+        loading.set()
+        await loaded.wait()
+        return await load(keys)
+
+    async with bench.following():
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(bench.stored, "load_parts", load_late)
+        taking = asyncio.create_task(bench.take(10, make_parts_record(4, make_part("5"))))
+        await loading.wait()
+        bench.stored.applied[0] = Version(8, 3)
+        await asyncio.sleep(0.05)
+        loaded.set()
+        await taking
+        await eventually(lambda: bench.log.commits == [(0, 11)])
+
+    assert bench.cost() == 2

@@ -124,8 +124,9 @@ class Meter:
             return
         version = Version(record.epoch, record.origin)
         if not self._is_void(record.partition, version):
-            # Nothing may be awaited between the load and the count: a trim or a new assignment would come between.
             await self._load(record.parts)
+        # Nothing may be awaited from here on: a trim, a new assignment or a new epoch would come between.
+        if not self._is_void(record.partition, version):
             for part in record.parts:
                 self._count(key_of(part), self.windows.merge(record.partition, version, part))
             self.windows.trim(self._is_stored)
@@ -160,7 +161,7 @@ class Meter:
         """Take note of what is applied. A new epoch voids what its predecessors said of records that they never got applied."""
         before, self._applied = self._applied, applied
         self._void_due |= any(
-            partition in before and before[partition].epoch < now.epoch for partition, now in applied.items()
+            partition not in before or before[partition].epoch < now.epoch for partition, now in applied.items()
         )
         if not self._void_due:
             return
