@@ -31,7 +31,7 @@ async def main():
     connection = await asyncpg.connect(sys.argv[1])
     await connection.execute("create temporary table stage (line text)")
     async with connection.transaction():
-        await connection.execute("select 1 from stream_progress where partition = 0 for update")
+        await connection.execute("select 1 from stream_progress where partition = $1 for update", int(sys.argv[2]))
         await connection.copy_to_table("stage", source=rows())
 
 asyncio.run(main())
@@ -39,10 +39,10 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def _frozen_sink(dsn: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def _frozen_sink(dsn: str, partition: int = 0) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A process that is frozen in the middle of a COPY, and holds the partition's lock."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _FROZEN_SINK, dsn, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", _FROZEN_SINK, dsn, str(partition), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -100,8 +100,21 @@ async def test_a_session_that_only_idles_or_works_is_not_ended(impatient: World)
     async with impatient.pool.acquire() as connection, connection.transaction():
         await connection.execute("select 1 from stream_progress where partition = 0 for update")
         await asyncio.sleep(0.5)
-        assert await impatient.sink().repository.end_frozen() == []
+        assert await impatient.sink().repository.end_frozen(0) == []
         working = asyncio.create_task(connection.execute("select pg_sleep(1)"))
         await asyncio.sleep(0.5)
-        assert await impatient.sink().repository.end_frozen() == []
+        assert await impatient.sink().repository.end_frozen(0) == []
         await working
+
+
+async def test_a_sink_in_the_middle_of_a_copy_for_another_partition_is_not_ended(
+    impatient: World, postgres_dsn: str
+) -> None:
+    await impatient.pool.execute("insert into stream_progress (partition) values (1)")
+    async with _frozen_sink(postgres_dsn, 1) as other, impatient.pool.acquire() as connection:
+        await eventually(lambda: _is_stopped(other.pid))
+        await asyncio.sleep(0.5)
+        async with connection.transaction():
+            await connection.execute("select 1 from stream_progress where partition = 0 for update")
+            assert await impatient.sink().repository.end_frozen(0) == []
+        assert len(await impatient.sink().repository.end_frozen(1)) == 1

@@ -126,7 +126,7 @@ class Meter:
         if not self._is_void(record.partition, version):
             await self._load(record.parts)
         # Nothing may be awaited from here on: a trim, a new assignment or a new epoch would come between.
-        if not self._is_void(record.partition, version):
+        if partition in self._taken and not self._is_void(record.partition, version):
             for part in record.parts:
                 self._count(key_of(part), self.windows.merge(record.partition, version, part))
             self.windows.trim(self._is_stored)

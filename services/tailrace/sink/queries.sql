@@ -59,13 +59,11 @@ where partition = $1 and last_applied_origin > $2 and last_applied_origin <= $3
 update stream_progress set halted_reason = $2, epoch = greatest(epoch + 1, $3), owner = null, updated_at = now() where partition = $1
 
 -- name: end_frozen
--- End the sessions of our own role that have held progress rows for longer than $1 while they wait for their client in the middle of a
--- COPY: their process is frozen or cut off. Postgres takes them for active, so no time-out of an idle transaction ends them.
+-- End the session of our own role that has held a partition's progress row and waited for its client in the middle of a COPY for longer
+-- than $2: its process is frozen or cut off. Postgres takes it for active, so no time-out of an idle transaction ends it. Who holds the
+-- row is told by its xmax.
 select a.pid, pg_terminate_backend(a.pid) as ended
-from pg_stat_activity a
-where a.datname = current_database() and a.usename = current_user and a.pid <> pg_backend_pid()
-  and a.state = 'active' and a.wait_event_type = 'Client' and a.wait_event = 'ClientRead' and a.query_start < now() - $1::interval
-  and exists (
-      select from pg_locks l
-      where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = 'stream_progress'::regclass
-  )
+from stream_progress p
+join pg_stat_activity a on a.backend_xid = p.xmax
+where p.partition = $1 and a.datname = current_database() and a.usename = current_user and a.pid <> pg_backend_pid()
+  and a.state = 'active' and a.wait_event_type = 'Client' and a.wait_event = 'ClientRead' and a.query_start < now() - $2::interval

@@ -44,9 +44,9 @@ class Repository:
             self._queries["reset_position"], partition, position, time.time_ns() // 1_000_000, lost
         )
 
-    async def end_frozen(self) -> list[int]:
-        """End sessions that hold progress rows and wait in the middle of a COPY for a client that is frozen; returns their pids."""
-        rows = await self._pool.fetch(self._queries["end_frozen"], FROZEN_AFTER)
+    async def end_frozen(self, partition: int) -> list[int]:
+        """End the session that holds the progress row and waits in the middle of a COPY for a client that is frozen; returns its pid."""
+        rows = await self._pool.fetch(self._queries["end_frozen"], partition, FROZEN_AFTER)
         return [row["pid"] for row in rows if row["ended"]]
 
     @asynccontextmanager

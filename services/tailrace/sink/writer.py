@@ -119,7 +119,7 @@ class PartitionWriter:
 
     async def _end_frozen(self, partition: int) -> None:
         """Another sink holds the lock for longer than a lock may take: end it if it is frozen in the middle of a COPY."""
-        for pid in await self._repository.end_frozen():
+        for pid in await self._repository.end_frozen(partition):
             log.warning("sink.frozen.ended", partition=partition, pid=pid)
 
     async def _bury(self, partition: int, whole: Whole, detail: str) -> None:
