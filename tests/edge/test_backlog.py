@@ -1,64 +1,69 @@
-"""How far behind the processors are, and how fast they go, from accepted and applied times."""
+"""How far behind the processors are, whether that grows, and how much they apply, from accepted and applied times."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.edge.backlog import Backlog
+from tailrace.edge.backlog import Backlog, Finding
 
 SECOND = 1_000_000
 
 
 def filled(partitions: int = 1, seconds: int = 60) -> Backlog:
-    """A record in each tenth of so many seconds, in each partition."""
+    """A record of one event in each tenth of so many seconds, in each partition."""
     backlog = Backlog()
     for tenth in range(seconds * 10):
         for partition in range(partitions):
-            backlog.note(partition, tenth * SECOND // 10)
+            backlog.note(partition, tenth * SECOND // 10, 1)
     return backlog
 
 
-def test_it_is_as_far_behind_as_its_oldest_record_that_is_not_applied() -> None:
+def look(backlog: Backlog, *applied: tuple[float, float]) -> list[Finding]:
+    """What is found in partition 0 at these times, up to these seconds being applied."""
+    return [backlog.look({0: int(until * SECOND)}, now) for now, until in applied]
+
+
+def test_it_is_as_far_behind_as_what_was_applied_last_is_old() -> None:
     backlog = Backlog()
     for partition, second in ((0, 10), (0, 11), (1, 12)):
-        backlog.note(partition, second * SECOND)
+        backlog.note(partition, second * SECOND, 1)
 
-    assert backlog.look({0: 10 * SECOND}, 15).behind_seconds == 4
+    assert backlog.look({0: 10 * SECOND}, 15)[:2] == (5, 0)
     assert backlog.look({0: 10 * SECOND}, 15).oldest_seconds == 4
-    assert backlog.look({0: 11 * SECOND, 1: 12 * SECOND}, 15).behind_seconds == 0
+    assert backlog.look({0: 11 * SECOND, 1: 12 * SECOND}, 15).oldest_seconds == 0
     assert backlog.empty
 
 
-def test_a_backlog_that_grows_half_a_second_a_second_is_applied_at_half_speed() -> None:
+def test_a_backlog_that_grows_at_each_moment_rises() -> None:
+    findings = look(filled(), (6, 3), (7, 3.5), (8, 4))
+
+    assert [finding.rising_seconds for finding in findings] == [0, 0, 4]
+
+
+def test_a_backlog_that_is_worked_off_does_not_rise() -> None:
+    findings = look(filled(), (60, 50), (61, 52), (62, 54))
+
+    assert findings[-1].behind_seconds == 8
+    assert findings[-1].rising_seconds == 0
+
+
+def test_an_outage_is_a_standstill_after_a_while() -> None:
     backlog = filled()
-    findings = [backlog.look({0: int(now * SECOND / 2)}, now) for now in (6.0, 7.0, 8.0)]
+    look(backlog, (5, 4.7), (6, 5.7))
+    during = look(backlog, (7, 5.7), (20, 5.7), (22, 5.7))
 
-    assert 0.4 < findings[-1].speed < 0.6
-    assert findings[-1].behind_seconds > 3
-
-
-def test_a_backlog_that_is_worked_off_is_applied_faster_than_it_came() -> None:
-    backlog = filled()
-    findings = [backlog.look({0: int((now * 2 - 70) * SECOND)}, now) for now in (60.0, 61.0, 62.0)]
-
-    assert findings[-1].speed > 1
-
-
-def test_an_outage_says_nothing_of_the_speed_and_is_a_standstill_after_a_while() -> None:
-    backlog = filled()
-    before = [backlog.look({0: int((now - 0.3) * SECOND)}, now) for now in (5.0, 6.0)]
-    during = [backlog.look({0: int(5.7 * SECOND)}, now) for now in (7.0, 9.0, 12.0)]
-
-    assert max(finding.behind_seconds for finding in (*before, *during)) < 1
+    assert max(finding.behind_seconds for finding in during) < 1
     assert [finding.moves for finding in during] == [True, True, False]
     assert during[-1].oldest_seconds > 6
 
 
-def test_the_first_moments_after_an_outage_are_not_held_against_anybody() -> None:
+@pytest.mark.parametrize("standstill", [3, 10, 30])
+def test_after_a_standstill_nothing_rises(standstill: float) -> None:
     backlog = filled()
-    backlog.look({0: 2 * SECOND}, 2.3)
-    after = [backlog.look({0: int(applied * SECOND)}, now) for now, applied in ((20.0, 3), (20.3, 6), (20.6, 9))]
+    look(backlog, (4.7, 4.6), (5, 4.9))
+    after = look(backlog, *((5 + standstill + step / 4, min(5 + standstill, 5 + step)) for step in range(1, 20)))
 
-    assert all(finding.speed > 1 for finding in after)
+    assert [finding.rising_seconds for finding in after[2:]] == [0] * 17
 
 
 def test_a_partition_that_stands_still_is_left_out_while_others_move() -> None:
@@ -70,23 +75,41 @@ def test_a_partition_that_stands_still_is_left_out_while_others_move() -> None:
     assert findings[-1].oldest_seconds > 30
 
 
+def test_what_was_taken_and_applied_is_counted_in_work_a_second() -> None:
+    backlog = Backlog()
+    for tenth in range(100):
+        now = tenth / 10
+        backlog.note(tenth % 3, int(now * SECOND), 20)
+        backlog.look(dict.fromkeys(range(3), int(now * SECOND / 2)), now)
+    finding = backlog.look({}, 9.9)
+
+    assert finding.taken == pytest.approx(200, rel=0.1)
+    assert finding.applied == pytest.approx(100, rel=0.2)
+
+
 def test_nothing_waiting_is_no_standstill() -> None:
     assert Backlog().look({}, 5).moves
 
 
-@given(times=st.lists(st.integers(0, 10**9), max_size=200))
-def test_whatever_the_order_of_times_all_is_applied_in_the_end(times: list[int]) -> None:
+@given(times=st.lists(st.integers(0, 10**9), max_size=200), nows=st.lists(st.floats(0, 1e9), max_size=10))
+def test_whatever_the_order_of_times_and_however_the_clock_jumps_all_is_applied_in_the_end(
+    times: list[int], nows: list[float]
+) -> None:
     backlog = Backlog()
     for at in times:
-        backlog.note(at % 3, at)
-    backlog.look(dict.fromkeys(range(3), 10**9), 2000)
+        backlog.note(at % 3, at, 1)
+    for now in nows:
+        assert backlog.look({}, now).behind_seconds == 0
+    finding = backlog.look(dict.fromkeys(range(3), 10**9), 2000)
 
     assert backlog.empty
+    assert finding.applied * 2 == pytest.approx(len(times))
 
 
 def test_a_long_outage_costs_bounded_memory_and_is_not_forgotten() -> None:
     backlog = Backlog()
     for at in range(0, 3600 * SECOND, 100_000):
-        backlog.note(0, at)
+        backlog.note(0, at, 1)
 
     assert backlog.look({}, 3600).oldest_seconds == 3600
+    assert backlog.look({0: 3600 * SECOND}, 3600).applied == 36_000 / 2

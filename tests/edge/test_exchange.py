@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.edge.demand import ACTIVE_SECONDS, WINDOW_SECONDS, Demand
-from tailrace.edge.exchange import Exchange
+from tailrace.edge.exchange import Exchange, Told
 from tests.stack import execute
 
 rates = st.floats(0, 1e6).map(lambda rate: round(rate, 3))
@@ -26,7 +26,7 @@ def make_exchange(**work: float) -> Exchange:
 def test_the_shares_of_all_edges_add_up_to_one_and_none_is_nothing(taken: list[float]) -> None:
     edges = [make_exchange(shop=work) if work else make_exchange() for work in taken]
     for edge in edges:
-        edge.hear([other.demand.rates for other in edges if other is not edge])
+        edge.hear([Told(offered=other.demand.rates) for other in edges if other is not edge])
 
     shares = [edge.share("shop") for edge in edges]
 
@@ -40,18 +40,19 @@ def test_an_edge_that_knows_of_no_other_has_all() -> None:
 
 def test_one_connection_to_one_of_many_edges_gets_nearly_the_whole_quota() -> None:
     edge = make_exchange(shop=100)
-    edge.hear([dict[str, float]()] * 9)
+    edge.hear([Told(offered={})] * 9)
 
     assert edge.share("shop") > 0.95
 
 
-def test_the_fair_share_is_that_of_all_active_projects_and_there_is_none_for_one_alone() -> None:
-    alone, edge = make_exchange(loud=99), make_exchange(loud=99, quiet=1)
-    edge.hear([{"loud": 100.0, "idle": 0.0, "till": 0.0}])
+def test_what_all_edges_know_is_added_up() -> None:
+    edge = make_exchange(loud=99, quiet=1)
+    edge.pace = (100, 50)
+    edge.hear([Told(offered={"loud": 100.0, "idle": 0.0}, taken=80, applied=20)])
 
-    assert alone.fair_share() is None
-    assert edge.fair_share() == 200 / 4
+    assert edge.totals() == {"loud": 199, "quiet": 1, "idle": 0}
     assert edge.total("loud") == 199
+    assert edge.total_pace() == (180, 70)
 
 
 class Clock:
@@ -82,7 +83,6 @@ def test_who_is_refused_because_it_is_slowed_is_no_quieter_for_that() -> None:
         demand.refused("loud")
 
     assert demand.rates["loud"] == 1000 / WINDOW_SECONDS
-    assert demand.peak("loud") == 1000
 
 
 def test_no_more_projects_are_known_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,3 +111,21 @@ async def test_edges_hear_of_each_other_by_way_of_postgres_and_keep_to_it_while_
 
     assert max(shares) < 1
     assert one.total("nowhere") == 0
+
+
+@pytest.mark.integration
+async def test_edges_of_which_nothing_is_heard_for_long_are_forgotten_with_their_shares(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrace.edge.exchange._FORGET_SECONDS", 0.1)
+    monkeypatch.setattr("tailrace.edge.exchange.EXCHANGE_SECONDS", 0.05)
+    edge, stop = make_exchange(shop=10), asyncio.Event()
+    edge.hear([Told(offered={"shop": 990.0})])
+    await execute(postgres_dsn, "alter table edges rename to gone")
+    async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1) as pool:
+        running = asyncio.create_task(edge.run(pool, stop))
+        async with asyncio.timeout(20):
+            while edge.share("shop") < 1:  # noqa: ASYNC110 - it happens in the background
+                await asyncio.sleep(0.05)
+        stop.set()
+        await running

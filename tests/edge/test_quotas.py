@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from tailrace.edge.exchange import Told
 from tailrace.runtime.keys import Quota
 from tests.edge.fakes import INGESTION, METRICS, OTLP, SCORES, EdgeUnderTest, full_key, scores_key
 
@@ -187,3 +188,13 @@ async def test_only_the_buckets_of_projects_with_a_quota_are_kept_and_no_more_th
     await edge.post(INGESTION, batch_of(50), key=full_key("b"))
 
     assert (await edge.post(INGESTION, batch_of(1))).status_code == 207, "the one forgotten has a full bucket again"
+
+
+async def test_who_is_over_the_share_of_one_edge_is_not_told_to_wait_longer_than_the_whole_quota_needs() -> None:
+    edge = limited_edge(events_per_second=10)
+    edge.traffic._exchange.hear([Told(offered={"project-a": 1000.0})])  # pyright: ignore[reportPrivateUsage]
+    await edge.post(INGESTION, batch_of(60))
+
+    refused = await edge.post(INGESTION, batch_of(1))
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "6")

@@ -1,4 +1,4 @@
-"""How far the processors are behind what this edge accepted: acknowledged records and applied times in, seconds out. Pure and bounded.
+"""How far the processors are behind what this edge accepted: acknowledged records and applied times in, seconds and work out. Pure and bounded.
 
 A partition is judged at the moments at which something of it was applied. One that stands still (no owner, halted, an outage) says
 nothing of how fast the processors are, and is left out until it moves again.
@@ -10,23 +10,40 @@ from typing import Final, NamedTuple
 
 _SLOT_US: Final = 50_000
 _MOST_SLOTS: Final = 10_000
-_WINDOW_SECONDS: Final = 5.0
+_STANDSTILL_SECONDS: Final = 15.0
+_TAKEN_SECONDS: Final = 5.0
+_APPLIED_SECONDS: Final = 2.0
 
 
 class Finding(NamedTuple):
-    """The moving partition that is behind the most: by how many seconds, and how many seconds of its log are applied in a second.
+    """How many seconds the moving partition is behind that is behind the most, and that of those which fell further behind at each of the last moments.
 
-    `moves`: whether any partition does. `oldest_seconds`: the age of the oldest record that waits, in whatever partition.
+    `moves`: whether any partition does. `taken`, `applied`: work a second, of late. `oldest_seconds`: the age of the oldest record that waits, in whatever partition.
     """
 
     behind_seconds: float
-    speed: float
+    rising_seconds: float
     moves: bool
+    taken: float = 0.0
+    applied: float = 0.0
     oldest_seconds: float = 0.0
 
 
+class _Slot(NamedTuple):
+    at_us: int
+    work: float
+
+
+class _Rates(NamedTuple):
+    """The work that was taken and applied between two looks, the later of which was at this time."""
+
+    at: float
+    taken: float
+    applied: float
+
+
 class _Moment(NamedTuple):
-    """A moment at which something of a partition was applied, and the age of what was then the oldest that waits."""
+    """A moment at which something of a partition was applied, and the age of the newest of that."""
 
     at: float
     behind: float
@@ -36,61 +53,66 @@ class Backlog:
     """Remembers when records were accepted that are not applied yet, by partition, in slots of 50 ms."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, deque[int]] = {}
+        self._waiting: dict[int, deque[_Slot]] = {}
         self._moments: dict[int, deque[_Moment]] = {}
+        self._rates: deque[_Rates] = deque()
+        self._taken = 0.0
 
     @property
     def empty(self) -> bool:
         return not self._waiting
 
-    def note(self, partition: int, received_at_us: int) -> None:
+    def note(self, partition: int, received_at_us: int, work: float) -> None:
         """A record of this time is in the log."""
+        self._taken += work
         slots = self._waiting.setdefault(partition, deque())
         # Of a backlog longer than all slots the beginning tells its age.
-        if not slots or (received_at_us >= slots[-1] + _SLOT_US and len(slots) < _MOST_SLOTS):
-            slots.append(received_at_us)
+        if not slots or (received_at_us >= slots[-1].at_us + _SLOT_US and len(slots) < _MOST_SLOTS):
+            slots.append(_Slot(received_at_us, work))
+        else:
+            slots[-1] = _Slot(slots[-1].at_us, slots[-1].work + work)
 
     def look(self, applied_us: Mapping[int, int], now: float) -> Finding:
         """What stands, `applied_us` being the time of the newest record that is applied, by partition."""
+        done = 0.0
         for partition, at in applied_us.items():
-            if self._apply(partition, at):
-                moments = self._moments.setdefault(partition, deque(maxlen=100))
-                moments.append(_Moment(now, self._age(partition, now)))
-        self._forget_before(now - _WINDOW_SECONDS)
-        judged = [_judge(moments) for moments in self._moments.values()]
-        behind, speed = max(judged, key=_urgency, default=(0.0, 1.0))
-        oldest = max((self._age(partition, now) for partition in self._waiting), default=0.0)
-        return Finding(behind, speed, bool(judged) or self.empty, oldest)
+            if work := self._apply(partition, at):
+                done += work
+                moments = self._moments.setdefault(partition, deque(maxlen=3))
+                moments.append(_Moment(now, max(0.0, now - at / 1_000_000)))
+        self._rates.append(_Rates(now, self._taken, done))
+        self._taken = 0.0
+        self._forget(now)
+        moving = self._moments.values()
+        return Finding(
+            behind_seconds=max((moments[-1].behind for moments in moving), default=0.0),
+            rising_seconds=max((moments[-1].behind for moments in moving if _rises(moments)), default=0.0),
+            moves=bool(moving) or self.empty,
+            taken=sum(rates.taken for rates in self._rates) / _TAKEN_SECONDS,
+            applied=sum(rates.applied for rates in self._rates if now - rates.at < _APPLIED_SECONDS) / _APPLIED_SECONDS,
+            oldest_seconds=max((self._age(partition, now) for partition in self._waiting), default=0.0),
+        )
 
-    def _apply(self, partition: int, at_us: int) -> bool:
-        slots = self._waiting.get(partition)
-        if slots is None or slots[0] > at_us:
-            return False
-        while slots and slots[0] <= at_us:
-            slots.popleft()
-        if not slots:
+    def _apply(self, partition: int, at_us: int) -> float:
+        slots, work = self._waiting.get(partition), 0.0
+        while slots and slots[0].at_us <= at_us:
+            work += slots.popleft().work
+        if slots is not None and not slots:
             del self._waiting[partition]
-        return True
+        return work
 
     def _age(self, partition: int, now: float) -> float:
         slots = self._waiting.get(partition)
-        return max(0.0, now - slots[0] / 1_000_000) if slots else 0.0
+        return max(0.0, now - slots[0].at_us / 1_000_000) if slots else 0.0
 
-    def _forget_before(self, since: float) -> None:
+    def _forget(self, now: float) -> None:
+        """What is older than it may be, or was before the clock was set back."""
+        self._rates = deque(rates for rates in self._rates if 0 <= now - rates.at < _TAKEN_SECONDS)
         for partition, moments in list(self._moments.items()):
-            while moments and moments[0].at < since:
-                moments.popleft()
-            if not moments:
+            if not 0 <= now - moments[-1].at < _STANDSTILL_SECONDS:
                 del self._moments[partition]
 
 
-def _judge(moments: deque[_Moment]) -> tuple[float, float]:
-    first, last = moments[0], moments[-1]
-    # From one moment no speed can be told; then nothing is held against anybody.
-    grown = (last.behind - first.behind) / (last.at - first.at) if last.at > first.at else -1.0
-    return last.behind, max(0.0, 1 - grown)
-
-
-def _urgency(judged: tuple[float, float]) -> tuple[bool, float]:
-    behind, speed = judged
-    return speed <= 1, behind
+def _rises(moments: deque[_Moment]) -> bool:
+    """Whether each of three moments was further behind than the one before: after a standstill the first one is, and then no more."""
+    return len(moments) == 3 and moments[0].behind < moments[1].behind < moments[2].behind

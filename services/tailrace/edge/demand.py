@@ -1,15 +1,17 @@
-"""What projects send: accepted events and bytes in, rates by project out, over the last seconds. Bounded.
+"""What projects offer: accepted events and bytes in, rates by project out, over the last seconds. Bounded.
 
 Work is counted in events; 4 KiB of body weigh as much as one event, since that is about what they cost the processors. What a project was
 refused because it is slowed counts as if it had come: who is slowed is no quieter for that.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from tailrace.edge.publisher import RawRecord
+
 WORK_BYTES: Final = 4096
-ACTIVE_SECONDS: Final = 600.0
+ACTIVE_SECONDS: Final = 60.0
 """A project that sent something in this time wants its share of the processors."""
 
 WINDOW_SECONDS: Final = 5
@@ -17,9 +19,9 @@ _STALE_SECONDS: Final = 0.25
 _MOST_PROJECTS: Final = 10_000
 
 
-def work_of(events: int, size: int) -> float:
-    """What a request costs the processors, in events."""
-    return events + size / WORK_BYTES
+def work_of(records: Sequence[RawRecord]) -> float:
+    """What these cost the processors, in events."""
+    return sum(record.headers.events + len(record.body) / WORK_BYTES for record in records)
 
 
 class _Second(NamedTuple):
@@ -54,10 +56,6 @@ class Demand:
         if not 0 <= now - self._rated_at < _STALE_SECONDS:
             self._rates, self._rated_at = self._read(now), now
         return self._rates
-
-    def peak(self, project: str) -> float:
-        """Its most work in one of the last seconds."""
-        return max((second.work.get(project, 0.0) for second in self._seconds), default=0.0)
 
     def _count(self, project: str, work: float) -> None:
         now = self._clock()

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from tailrace.edge.answers import Refusal, error_body, json_answer, refuse
 from tailrace.edge.body import BodyLimit, read_body
+from tailrace.edge.demand import work_of
 from tailrace.edge.publisher import Publisher, PublishError, RawRecord
 from tailrace.edge.room import NOBODY
 from tailrace.edge.traffic import Traffic
@@ -103,19 +104,18 @@ class Call:
         """Returns when the log has all records. Raises Refusal when it cannot take them."""
         if not records:
             return
-        traffic, events = self.edge.traffic, sum(record.headers.events for record in records)
+        traffic, events, work = self.edge.traffic, sum(record.headers.events for record in records), work_of(records)
         try:
-            traffic.quotas.charge_events(self.sender, events)
+            traffic.quotas.charge_events(self.sender, events, work)
         except Refusal:
-            traffic.quotas.give_back(self.sender, 0, self._charged_bytes)
+            traffic.quotas.give_back(self.sender, 0, self._charged_bytes, 0)
             raise
         try:
             await self.edge.publisher.publish(records)
         except PublishError as error:
-            traffic.quotas.give_back(self.sender, events, self._charged_bytes)
+            traffic.quotas.give_back(self.sender, events, self._charged_bytes, work)
             raise refuse(503, f"{error}; try again", "unavailable") from None
-        traffic.accepted(records)
-        traffic.quotas.accepted(self.sender, events, self._charged_bytes)
+        traffic.accepted(self.sender, records)
         self.events = events
         (project,) = self.edge.projects.admit(self.sender.project_id)
         metrics.edge_accepted.labels(project, self.endpoint).inc(self.events)

@@ -1,10 +1,11 @@
 """What the edges tell each other, by way of Postgres and in the background: their demand by project out, everybody else's in.
 
-From it follows each edge's share of a quota. While Postgres is away the last shares stand; an edge that never heard of others has all of it.
+From it follows each edge's share of a quota. While Postgres is away the last shares stand for a while; an edge that hears of no others has all of it.
 No request waits for any of this.
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,9 @@ _MOST_PROJECTS_TOLD: Final = 500
 _UNCLAIMED: Final = 0.05
 """This part of a quota is divided evenly, so that an edge to which a project turns anew has something to give at once."""
 
+_FORGET_SECONDS: Final = 30.0
+"""After so long without a word, others may be gone with their shares: better too much is taken than that events are lost."""
+
 _FAILURES: Final[tuple[type[BaseException], ...]] = (*OUTAGE_ERRORS, *SCHEMA_ERRORS, msgspec.MsgspecError)
 
 _exchange = """
@@ -35,13 +39,22 @@ _exchange = """
 """
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What an edge tells: the work a second that each project offered, and how much it took, and how much of that was applied."""
+
+    offered: Mapping[str, float]
+    taken: float = 0.0
+    applied: float = 0.0
+
+
 class Exchange:
-    """The demand of this edge, and what it knows of the others'."""
+    """The demand of this edge, and what it knows of the others'. `pace`: the work a second that this edge took, and of that was applied; set by who knows."""
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
         self._id = uuid.uuid4()
-        self._others: Sequence[Mapping[str, float]] = ()
+        self._others: Sequence[Told] = ()
+        self.pace = (0.0, 0.0)
         metrics.edge_known_edges.set(1)
 
     def share(self, project: str) -> float:
@@ -54,28 +67,46 @@ class Exchange:
 
     def total(self, project: str) -> float:
         """Its work a second at all edges."""
-        return sum(rates.get(project, 0.0) for rates in (self.demand.rates, *self._others))
+        return self.demand.rates.get(project, 0.0) + sum(other.offered.get(project, 0.0) for other in self._others)
 
-    def fair_share(self) -> float | None:
-        """The work a second of all projects at all edges, divided by how many are active; None while there is only one."""
-        rates = (self.demand.rates, *self._others)
-        active = set[str]().union(*rates)
-        return sum(sum(each.values()) for each in rates) / len(active) if len(active) > 1 else None
+    def totals(self) -> Mapping[str, float]:
+        """The work a second of each active project at all edges."""
+        totals = dict(self.demand.rates)
+        for other in self._others:
+            for project, rate in other.offered.items():
+                totals[project] = totals.get(project, 0.0) + rate
+        return totals
 
-    def hear(self, others: Sequence[Mapping[str, float]]) -> None:
+    def total_pace(self) -> tuple[float, float]:
+        """The work a second that all edges took lately, and that of theirs was applied."""
+        taken, applied = self.pace
+        return taken + sum(other.taken for other in self._others), applied + sum(
+            other.applied for other in self._others
+        )
+
+    def hear(self, others: Sequence[Told]) -> None:
         """Know the demand of the other living edges."""
         self._others = others
         metrics.edge_known_edges.set(len(others) + 1)
 
     async def run(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         """Tell and hear every few seconds until `stop`."""
+        heard_at = time.monotonic()
         while not stop.is_set():
-            loudest = sorted(self.demand.rates.items(), key=lambda item: -item[1])[:_MOST_PROJECTS_TOLD]
-            told = msgspec.json.encode({project: round(rate, 3) for project, rate in loudest}).decode()
             try:
-                rows: list[Any] = await pool.fetch(_exchange, self._id, told, timeout=5)
-                self.hear([msgspec.json.decode(row["demand"], type=dict[str, float]) for row in rows])
+                async with asyncio.timeout(5):
+                    rows: list[Any] = await pool.fetch(_exchange, self._id, self._told())
+                self.hear([msgspec.json.decode(row["demand"], type=Told) for row in rows])
+                heard_at = time.monotonic()
             except _FAILURES as error:
                 log.warning("edge.exchange.failed", error=type(error).__name__)
+                if time.monotonic() - heard_at > _FORGET_SECONDS:
+                    self.hear(())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EXCHANGE_SECONDS)
+
+    def _told(self) -> str:
+        loudest = sorted(self.demand.rates.items(), key=lambda item: -item[1])[:_MOST_PROJECTS_TOLD]
+        taken, applied = self.pace
+        told = Told(offered={project: round(rate, 3) for project, rate in loudest}, taken=taken, applied=applied)
+        return msgspec.json.encode(told).decode()

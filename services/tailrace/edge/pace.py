@@ -1,11 +1,13 @@
 """Slowing the loudest while the processors are behind: how far behind and who sends how much in, a bucket for each project to slow out. Pure.
 
-All projects share the partitions of the log, so the backlog of one delays the events of all. While the processors are further behind than they
-may be and do not catch up, each project that sends more than its fair share is held to what is applied of it, a little less to let the backlog go; once they
-have caught up the hold is loosened step by step. A project that is alone, or sends no more than its share, is never slowed. While
-nothing at all is applied, nobody is: that is an outage, and the log is there to take what comes.
+All projects share the partitions of the log, so the backlog of one delays the events of all. While more comes than the processors apply, and they fall
+behind for it, a project may send as much as its max-min fair share of what they apply: who wants less than the share is not touched, the others get it. It needs
+all of these: the lag is over its bound and rises, and more is taken than was applied of late. So a standstill, and a backlog that is worked off, is
+nobody's fault, and a project that is alone is never slowed.
 """
 
+import math
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tailrace.edge.backlog import Finding
@@ -13,84 +15,104 @@ from tailrace.edge.bucket import Bucket
 from tailrace.edge.exchange import Exchange
 from tailrace.runtime import metrics
 
-_OVER_FAIR: Final = 1.5
-"""Times its fair share. Among equals somebody is always a little above the others."""
+LEAST_SHARE: Final = 10.0
+"""Work a second that no project is held below, whatever was measured."""
 
-_CATCHES_UP: Final = 1.2
-"""Seconds of the log applied in a second, while a backlog is worked off."""
+_PART: Final = 0.65
+"""The part of what is applied that may come at first, so that the backlog goes."""
 
-_CUT: Final = 0.7
-_MOST_CUT_SECONDS: Final = 3.0
-_SLOWEST: Final = 0.05
-_LOOSEN: Final = 1.03
+_LOOSEN: Final = 0.03
+"""That part grows by this a second, until the lag rises again or nobody wants more."""
+
+_FADE: Final = 0.25
+"""By this part a second an older measurement is trusted less, while the processors have enough to do."""
+
+_USUAL_DRIFT: Final = 0.005
+"""By so many seconds a second what is usually behind is believed to have grown. A slow stack is always a little behind, and is not overloaded for that."""
+
 _BURST_SECONDS: Final = 1.0
-_LET_GO_SECONDS: Final = 30.0
+_STALE_SECONDS: Final = 5.0
 _MOST_PROJECTS: Final = 1000
 
 
-class _Hold:
-    def __init__(self, rate: float, now: float) -> None:
-        self.bucket = Bucket(rate, now, seconds=_BURST_SECONDS)
-        self.cut_at = now
-        self.needed_at = now
-
-
 class Pacer:
-    """`lag_seconds`: how far behind the processors may be before anyone is slowed; 0 for ever."""
+    """`lag_seconds`: how far behind the processors may be before anyone is slowed; 0 for ever. Times in seconds since 1970."""
 
     def __init__(self, exchange: Exchange, lag_seconds: float) -> None:
         self._exchange = exchange
         self._lag_seconds = lag_seconds
-        self._holds: dict[str, _Hold] = {}
+        self._usual = math.inf
+        self._capacity = 0.0
+        self._part = math.inf
+        self._looked_at = 0.0
+        self._held: dict[str, Bucket] = {}
 
-    def bucket(self, project: str) -> Bucket | None:
+    def bucket(self, project: str, now: float) -> Bucket | None:
         """What the project may still send, in work; None while it is not slowed."""
-        hold = self._holds.get(project)
-        return None if hold is None else hold.bucket
+        held = self._held.get(project)
+        return held if held is not None and 0 <= now - self._looked_at < _STALE_SECONDS else None
 
     def take(self, project: str, work: float, now: float) -> None:
-        """The project sent so much."""
-        hold = self._holds.get(project)
-        if hold is not None:
-            hold.bucket.take(work, now)
+        """The project sends so much; a negative amount gives back."""
+        held = self._held.get(project)
+        if held is not None:
+            held.take(work, now)
 
-    def refused(self, project: str, now: float) -> None:
+    def refused(self, project: str) -> None:
         """A request of the project was refused, because nothing was left of its bucket."""
         self._exchange.demand.refused(project)
-        hold = self._holds.get(project)
-        if hold is not None:
-            hold.needed_at = now
 
     def adjust(self, finding: Finding, now: float) -> None:
         """Slow and loosen by what was found. Called a few times a second."""
+        elapsed, self._looked_at = min(1.0, max(0.0, now - self._looked_at)), now
         if not self._lag_seconds or not finding.moves:
             self.let_go()
             return
-        fair = self._exchange.fair_share()
-        if finding.behind_seconds > self._lag_seconds and finding.speed < _CATCHES_UP and fair is not None:
-            for project in self._exchange.demand.rates:
-                # Only what grows is held against one who is not held yet; one who is must leave room to catch up.
-                if (finding.speed <= 1 or project in self._holds) and self._exchange.total(project) > _OVER_FAIR * fair:
-                    self._slow(project, finding, now)
-        elif finding.behind_seconds < self._lag_seconds / 2:
-            for hold in self._holds.values():
-                hold.bucket.set_rate(hold.bucket.rate * _LOOSEN, now)
-        unneeded = [project for project, hold in self._holds.items() if now - hold.needed_at > _LET_GO_SECONDS]
-        for project in unneeded:
-            del self._holds[project]
-        metrics.edge_paced_projects.set(len(self._holds))
+        self._part = _PART if self._overloaded(finding, elapsed) else self._part + _LOOSEN * elapsed
+        wanted = self._exchange.totals()
+        share = math.inf
+        if len(wanted) > 1 and self._part < math.inf:
+            share = max_min_share(wanted.values(), self._part * self._capacity)
+        if share < math.inf:
+            self._hold(wanted, max(LEAST_SHARE, share), now)
+        else:
+            self.let_go()
 
     def let_go(self) -> None:
         """Slow nobody."""
-        self._holds.clear()
+        self._part = math.inf
+        self._held.clear()
         metrics.edge_paced_projects.set(0)
 
-    def _slow(self, project: str, finding: Finding, now: float) -> None:
-        hold, rate = self._holds.get(project), self._exchange.demand.peak(project)
-        if hold is None:
-            if rate > 0 and len(self._holds) < _MOST_PROJECTS:
-                self._holds[project] = _Hold(max(1.0, rate * max(_SLOWEST, finding.speed) * _CUT), now)
-        elif now - hold.cut_at > min(max(1.0, finding.behind_seconds), _MOST_CUT_SECONDS):
-            # What was cut shows only once the backlog of before is applied; of a long one, no one waits for that.
-            hold.bucket.set_rate(max(1.0, min(hold.bucket.rate, rate) * _CUT), now)
-            hold.cut_at = hold.needed_at = now
+    def _overloaded(self, finding: Finding, elapsed: float) -> bool:
+        """Whether more is taken than was ever applied, and the lag rises for it.
+
+        What was measured before fades only while there is a backlog: without one, no more is applied because no more comes.
+        """
+        taken, applied = self._exchange.total_pace()
+        if finding.behind_seconds:
+            self._usual = min(finding.behind_seconds, self._usual + _USUAL_DRIFT * elapsed)
+        fades = applied and finding.behind_seconds - self._usual > self._lag_seconds
+        self._capacity = max(applied, self._capacity * (1 - _FADE * elapsed if fades else 1))
+        return finding.rising_seconds - self._usual > self._lag_seconds and taken > self._capacity > 0
+
+    def _hold(self, wanted: Mapping[str, float], share: float, now: float) -> None:
+        over = sorted((project for project in wanted if wanted[project] > share), key=wanted.__getitem__, reverse=True)
+        held: dict[str, Bucket] = {}
+        for project in over[:_MOST_PROJECTS]:
+            rate = share * self._exchange.share(project)
+            held[project] = self._held.get(project) or Bucket(rate, now, seconds=_BURST_SECONDS)
+            held[project].set_rate(rate, now)
+        self._held = held
+        metrics.edge_paced_projects.set(len(held))
+
+
+def max_min_share(wanted: Iterable[float], available: float) -> float:
+    """What each may have at most, so that together they get what is available: those who want less leave the rest to the others. Infinite if all fits."""
+    left, waiting = available, sorted(wanted)
+    for position, each in enumerate(waiting):
+        share = left / (len(waiting) - position)
+        if each > share:
+            return share
+        left -= each
+    return math.inf

@@ -9,9 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, NoReturn
 
-from tailrace.edge.answers import Limit, Refusal, refuse_limited
+from tailrace.edge.answers import RETRY_AFTER_SECONDS, Limit, Refusal, refuse_limited
 from tailrace.edge.bucket import BURST_SECONDS, Bucket
-from tailrace.edge.demand import work_of
 from tailrace.edge.exchange import Exchange
 from tailrace.edge.pace import Pacer
 from tailrace.runtime import metrics
@@ -44,7 +43,7 @@ class Quotas:
 
     def check(self, sender: Principal) -> None:
         """Before a body is read. Raises Refusal while nothing is left."""
-        with _open_on_failure():
+        with open_on_failure():
             now = self._clock()
             for name, account in self._accounts_of(sender, now).items():
                 if account.bucket.left(now) <= 0:
@@ -53,34 +52,35 @@ class Quotas:
 
     def charge_bytes(self, sender: Principal, size: int) -> None:
         """Once a body is read. Raises Refusal when others of the project took the rest meanwhile."""
-        with _open_on_failure():
+        with open_on_failure():
             self._charge(sender, "bytes", size)
 
-    def charge_events(self, sender: Principal, events: int) -> None:
+    def charge_events(self, sender: Principal, events: int, work: float) -> None:
         """Before that many events are published. Raises Refusal when others of the project took the rest meanwhile."""
-        with _open_on_failure():
+        with open_on_failure():
+            now = self._clock()
+            self._check_pace(sender, now)
             self._charge(sender, "events", events)
-            self._check_pace(sender, self._clock())
+            self._pacer.take(sender.project_id, work, now)
 
-    def give_back(self, sender: Principal, events: int, size: int) -> None:
+    def give_back(self, sender: Principal, events: int, size: int, work: float) -> None:
         """What was charged for a request that was then refused."""
-        with _open_on_failure():
+        with open_on_failure():
             now = self._clock()
             accounts = self._accounts_of(sender, now)
             for name, amount in (("events", events), ("bytes", size)):
                 if name in accounts:
                     accounts[name].bucket.take(-amount, now)
+            self._pacer.take(sender.project_id, -work, now)
 
-    def accepted(self, sender: Principal, events: int, size: int) -> None:
+    def accepted(self, sender: Principal, work: float) -> None:
         """What became durable."""
-        with _open_on_failure():
-            work = work_of(events, size)
+        with open_on_failure():
             self._exchange.demand.add(sender.project_id, work)
-            self._pacer.take(sender.project_id, work, self._clock())
 
     def headers(self, sender: Principal) -> dict[str, str]:
         """The limit that is nearest, for an answer; none where the project has no quota."""
-        with _open_on_failure():
+        with open_on_failure():
             now = self._clock()
             accounts = self._accounts_of(sender, now)
             if accounts:
@@ -105,15 +105,19 @@ class Quotas:
         account.bucket.take(amount, now)
 
     def _check_pace(self, sender: Principal, now: float) -> None:
-        pace = self._pacer.bucket(sender.project_id)
+        pace = self._pacer.bucket(sender.project_id, now)
         if pace is not None and pace.left(now) <= 0:
-            self._pacer.refused(sender.project_id, now)
-            limit = Limit("paced", max(1, round(pace.capacity)), 0, pace.wait_seconds(now))
-            raise refuse_limited("the installation is behind, and this project sends the most; send again later", limit)
+            self._pacer.refused(sender.project_id)
+            # How long it is held changes all the time. Who is told to wait for long may give up.
+            limit = Limit("paced", max(1, round(pace.capacity)), 0, min(pace.wait_seconds(now), RETRY_AFTER_SECONDS))
+            message = "the installation is behind, and this project sends more than its share; send again later"
+            raise refuse_limited(message, limit)
 
     def _refuse(self, name: str, account: _Account, now: float) -> NoReturn:
         message = f"the project's quota of {account.quota} {name} a second is used up; send again later"
-        raise refuse_limited(message, _limit(name, account, now, account.bucket.wait_seconds(now)))
+        # Where a project turns, its share of the quota follows within seconds: it is told when the whole quota has paid its debt.
+        wait_seconds = account.bucket.wait_seconds(now) * account.bucket.rate / account.quota
+        raise refuse_limited(message, _limit(name, account, now, wait_seconds))
 
     def _accounts_of(self, sender: Principal, now: float) -> dict[str, _Account]:
         quotas = {
@@ -153,7 +157,7 @@ def _limit(name: str, account: _Account, now: float, wait_seconds: float) -> Lim
 
 
 @contextmanager
-def _open_on_failure() -> Generator[Any]:
+def open_on_failure() -> Generator[Any]:
     try:
         yield
     except Refusal:

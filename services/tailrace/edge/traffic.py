@@ -12,14 +12,15 @@ from typing import Any, Final
 import asyncpg
 
 from tailrace.edge.backlog import Backlog
-from tailrace.edge.demand import Demand
+from tailrace.edge.demand import Demand, work_of
 from tailrace.edge.exchange import Exchange
 from tailrace.edge.gate import FairGate
 from tailrace.edge.pace import Pacer
 from tailrace.edge.publisher import RawRecord
-from tailrace.edge.quotas import Quotas
+from tailrace.edge.quotas import Quotas, open_on_failure
 from tailrace.edge.room import Room
 from tailrace.runtime import metrics
+from tailrace.runtime.keys import Principal
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS, SCHEMA_ERRORS
 from tailrace.runtime.settings import Edge
@@ -56,10 +57,12 @@ class Traffic:
         self.parsers = FairGate(_MOST_PARSED_BYTES, _MOST_PARSED_BYTES // 2)
         """Bytes of the large bodies that are parsed beside the event loop."""
 
-    def accepted(self, records: Sequence[RawRecord]) -> None:
+    def accepted(self, sender: Principal, records: Sequence[RawRecord]) -> None:
         """These are in the log."""
-        for record in records:
-            self._backlog.note(record.partition, record.headers.received_at_us)
+        with open_on_failure():
+            for record in records:
+                self._backlog.note(record.partition, record.headers.received_at_us, work_of([record]))
+        self.quotas.accepted(sender, work_of(records))
 
     async def watch(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         """Follow the other edges and the processors until `stop`."""
@@ -76,7 +79,8 @@ class Traffic:
 
     async def _ask(self, pool: asyncpg.Pool) -> None:
         try:
-            rows: list[Any] = await pool.fetch(_applied, timeout=5)
+            async with asyncio.timeout(5):
+                rows: list[Any] = await pool.fetch(_applied)
         except (*OUTAGE_ERRORS, *SCHEMA_ERRORS) as error:
             log.warning("edge.backlog.unknown", error=type(error).__name__)
             self._pacer.let_go()
@@ -84,7 +88,9 @@ class Traffic:
             self._look({row["partition"]: row["at"] for row in rows})
 
     def _look(self, applied_us: dict[int, int]) -> None:
-        now = self._clock()
-        finding = self._backlog.look(applied_us, now)
-        metrics.edge_behind_seconds.set(finding.oldest_seconds)
-        self._pacer.adjust(finding, now)
+        with open_on_failure():
+            now = self._clock()
+            finding = self._backlog.look(applied_us, now)
+            metrics.edge_behind_seconds.set(finding.oldest_seconds)
+            self._exchange.pace = finding.taken, finding.applied
+            self._pacer.adjust(finding, now)
