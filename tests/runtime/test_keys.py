@@ -175,6 +175,42 @@ async def test_all_keys_are_forgotten_when_none_is_named() -> None:
     assert store.asked == ["pk-1", "pk-2"] * 2
 
 
+async def test_keys_that_are_to_be_read_again_hold_until_postgres_answers() -> None:
+    store = Store(make_key(), make_key("pk-2"))
+    cache = KeyCache(store)
+    await cache.authenticate(basic())
+    await cache.authenticate(basic("pk-2"))
+    cache.forget()
+    cache.forget("pk-2")
+    store.away = True
+
+    assert (await cache.authenticate(basic())).project_id == "shop"
+    with pytest.raises(KeysUnavailableError):
+        await cache.authenticate(basic("pk-2"))
+    store.away = False
+    del store.keys["pk-1"]
+    assert (await refusal(cache, basic())).message == BAD_KEY
+    store.away = True
+    with pytest.raises(KeysUnavailableError):
+        await cache.authenticate(basic())
+
+
+async def test_a_crowd_of_unknown_keys_that_wait_for_postgres_keeps_no_known_one_out() -> None:
+    store = Store(make_key())
+    cache = KeyCache(store, most_lookups=3)
+    await cache.authenticate(basic())
+    held = store.held = asyncio.Event()
+    crowd = [asyncio.create_task(refusal(cache, basic(f"unknown-{number}"))) for number in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(KeysUnavailableError):
+        await cache.authenticate(basic("pk-9"))
+    assert (await cache.authenticate(basic())).project_id == "shop"
+    held.set()
+    assert {refused.status for refused in await asyncio.gather(*crowd)} == {401}
+    assert (await refusal(cache, basic("pk-9"))).status == 401
+
+
 async def test_an_answer_from_before_a_change_is_not_kept() -> None:
     store = Store(make_key())
     cache = KeyCache(store)

@@ -16,7 +16,6 @@ from tailrace.edge.answers import Refusal, error_body, json_answer, refuse
 from tailrace.edge.body import BodyLimit, read_body
 from tailrace.edge.demand import work_of
 from tailrace.edge.publisher import Publisher, PublishError, RawRecord
-from tailrace.edge.room import NOBODY
 from tailrace.edge.traffic import Traffic
 from tailrace.runtime import metrics
 from tailrace.runtime.keys import AuthError, KeyCache, KeysUnavailableError, Principal
@@ -185,7 +184,7 @@ def _refused(endpoint: Endpoint, edge: Edge, call: Call | None, refusal: Refusal
 
 async def _authenticate(endpoint: Endpoint, edge: Edge, request: Request) -> Principal:
     try:
-        principal = await _sender_of(edge, request)
+        principal = await edge.keys.authenticate(request.headers.get("authorization"))
     except AuthError as error:
         names = {"error": "UnauthorizedError"} if endpoint.named_auth_errors else {}
         status = 401 if endpoint.named_auth_errors else error.status
@@ -197,14 +196,6 @@ async def _authenticate(endpoint: Endpoint, edge: Edge, request: Request) -> Pri
     if principal.suspended:
         raise refuse(403, "ingestion is suspended for this project", "suspended")
     return principal
-
-
-async def _sender_of(edge: Edge, request: Request) -> Principal:
-    edge.traffic.unknown.reserve(NOBODY, 1, held=0)
-    try:
-        return await edge.keys.authenticate(request.headers.get("authorization"))
-    finally:
-        edge.traffic.unknown.release(NOBODY, 1)
 
 
 def _observe(endpoint: str, call: Call | None, status: int, seconds: float) -> None:

@@ -5,12 +5,8 @@ something left for who comes next. What a project asks for beyond that is its ow
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from tailrace.edge.answers import RETRY_AFTER_SECONDS, Limit, RefusalReason, refuse, refuse_limited
-
-NOBODY: Final = ""
-"""The project of a request that is not authenticated yet."""
 
 
 class Room:
@@ -44,7 +40,7 @@ class Room:
 
     def _refusal(self, project: str, mine: int, size: int) -> Exception:
         share = self._limit // (len(self._held.keys() | {project}) + 1)
-        if project == NOBODY or mine + size <= share or mine == 0:
+        if mine + size <= share or mine == 0:
             return refuse(503, f"too many {self._what} are under way; try again", "overloaded")
         limit = Limit(self._reason, share, 0, RETRY_AFTER_SECONDS)
         return refuse_limited(f"too many {self._what} of this project are under way; try again", limit)

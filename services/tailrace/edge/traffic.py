@@ -48,10 +48,9 @@ class Traffic:
         self._pacer = Pacer(self._exchange, settings.pace_lag_seconds)
         self.quotas = Quotas(settings, self._exchange, self._pacer, clock)
         self.bytes = Room(settings.max_inflight_bytes, "bytes", "share_of_bytes", metrics.edge_inflight.set)
-        requests = settings.max_inflight_requests
-        self.requests = Room(requests, "requests", "share_of_requests", metrics.edge_inflight_requests.set)
-        self.unknown = Room(2 * requests, "requests", "share_of_requests", lambda _: None)
-        """Requests whose key is looked up, which may take as long as Postgres does."""
+        self.requests = Room(
+            settings.max_inflight_requests, "requests", "share_of_requests", metrics.edge_inflight_requests.set
+        )
         self.turns = FairGate(_TURNS, _TURNS_OF_A_PROJECT)
         """Who may use the event loop to parse a small body."""
         self.parsers = FairGate(_MOST_PARSED_BYTES, _MOST_PARSED_BYTES // 2)

@@ -42,7 +42,11 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="serve"))
         publisher = await stack.enter_async_context(publishing(settings, pool, health, stop))
-        keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
+        keys = KeyCache(
+            PostgresKeyStore(pool),
+            size=settings.edge.key_cache_size,
+            most_lookups=settings.edge.max_inflight_requests,
+        )
         traffic = Traffic(settings.edge)
         watching = await stack.enter_async_context(
             in_background(

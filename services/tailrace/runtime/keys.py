@@ -1,7 +1,7 @@
 """API keys: who a request speaks for. A secret is 128 random bits or more, so one salted SHA-256 keeps it; compares are constant-time.
 
 Keys are read from Postgres once and kept, so that a known key works, within its project's quota, while Postgres is away. A change to a key or its project is
-announced by the database (NOTIFY tailrace_keys) and forgets what is kept at once; a listener that lost its line forgets everything.
+announced by the database (NOTIFY tailrace_keys) and forgets what is kept at once; after a listener lost its line everything is read again, as soon as Postgres answers.
 """
 
 import asyncio
@@ -75,6 +75,13 @@ class StoredKey(NamedTuple):
     principal: Principal
 
 
+class _Kept(NamedTuple):
+    """A key, and after how many changes it was read."""
+
+    key: StoredKey
+    generation: int
+
+
 class KeyStore(Protocol):
     """Where keys are kept."""
 
@@ -94,13 +101,16 @@ def generate_secret(prefix: str) -> str:
 
 
 class KeyCache:
-    """Authenticates requests from memory, and from `store` on a miss; holds at most `size` keys."""
+    """Authenticates requests from memory, and from `store` on a miss; holds at most `size` keys, and asks for at most `most_lookups` at once."""
 
-    def __init__(self, store: KeyStore, *, size: int = 10_000) -> None:
+    def __init__(self, store: KeyStore, *, size: int = 10_000, most_lookups: int = 1000) -> None:
         self._store = store
         self._size = size
-        self._kept: OrderedDict[str, StoredKey] = OrderedDict()
+        self._most_lookups = most_lookups
+        self._lookups = 0
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._generation = 0
+        self._doubted_before = 0
         metrics.edge_keys_cached.set_function(lambda: len(self._kept))
 
     async def authenticate(self, authorization: str | None) -> Principal:
@@ -116,10 +126,10 @@ class KeyCache:
         return await self._full(public_key, secret)
 
     def forget(self, public_key: str | None = None) -> None:
-        """Read this key again at its next use; all keys when none is named."""
+        """Read this key again at its next use. All keys when none is named: those hold until Postgres answers."""
         self._generation += 1
         if public_key is None:
-            self._kept.clear()
+            self._doubted_before = self._generation
         else:
             self._kept.pop(public_key, None)
 
@@ -142,14 +152,36 @@ class KeyCache:
         kept = self._kept.get(public_key)
         if kept is not None:
             self._kept.move_to_end(public_key)
-            return kept
+            if kept.generation >= self._doubted_before:
+                return kept.key
         generation = self._generation
-        found = await self._store.find(public_key)
-        if found is not None and generation == self._generation:
-            self._kept[public_key] = found
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+        try:
+            found = await self._look_up(public_key)
+        except KeysUnavailableError:
+            kept = self._kept.get(public_key)
+            if kept is None:
+                raise
+            return kept.key
+        if generation == self._generation:
+            self._keep(public_key, found)
         return found
+
+    async def _look_up(self, public_key: str) -> StoredKey | None:
+        if self._lookups >= self._most_lookups:
+            raise KeysUnavailableError("too many keys are looked up")
+        self._lookups += 1
+        try:
+            return await self._store.find(public_key)
+        finally:
+            self._lookups -= 1
+
+    def _keep(self, public_key: str, found: StoredKey | None) -> None:
+        if found is None:
+            self._kept.pop(public_key, None)
+            return
+        self._kept[public_key] = _Kept(found, self._generation)
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
 
 
 def _split_basic(credentials: str) -> tuple[str, str]:
