@@ -10,6 +10,7 @@ import pytest
 from tailrace.__main__ import COMMANDS
 from tailrace.admin.config import settings_table
 from tailrace.runtime.settings import describe_settings
+from tests.chaos.faults import SCENARIOS
 
 REPOSITORY = Path(__file__).parents[1]
 TRACKED = [
@@ -74,6 +75,16 @@ def test_every_test_that_a_document_names_exists(document: Path) -> None:
     for file, test in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text()):
         assert (REPOSITORY / file).is_file(), file
         assert f"def {test}" in (REPOSITORY / file).read_text(), test
+
+
+def test_every_fault_in_the_table_of_rules_exists_and_every_rule_that_has_one_is_in_it() -> None:
+    rows = re.findall(
+        r"^\|[^|]+\| (.+) \|$", (REPOSITORY / "docs/chaos.md").read_text().partition("## Rules")[2], re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`([a-z][a-z-]+)`", row)}
+    faults = {scenario.name for scenario in SCENARIOS}
+    assert named <= faults
+    assert {name for name in faults if name.startswith("rule-")} <= named
 
 
 def test_the_table_of_settings_is_what_the_code_says() -> None:
