@@ -311,6 +311,18 @@ def test_parts_are_no_larger_than_asked(kind: OtlpKind) -> None:
 
 
 @both_kinds
+def test_parts_have_no_more_spans_than_asked(kind: OtlpKind) -> None:
+    spans = [make_span(spanId=f"{n:016x}") for n in range(20)]
+    rule = SplitRule(always_three, max_span_bytes=1 << 20, part_spans=6)
+
+    split = split_request(kind, encode_request(kind, *spans), rule)
+
+    assert [part.spans for part in split.parts] == [6, 6, 6, 2]
+    ids = [span.span_id for part in split.parts for span in decode_spans(kind, part.body)]
+    assert ids == [f"{n:016x}" for n in range(20)]
+
+
+@both_kinds
 def test_a_span_that_is_too_large_is_left_out_and_counted(kind: OtlpKind) -> None:
     large = make_span(spanId="00000000000000aa", attributes=make_attributes(text="x" * 5000))
 

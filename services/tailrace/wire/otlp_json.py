@@ -47,7 +47,7 @@ def split_request(body: bytes, rule: SplitRule) -> Split:
         return Split([], {})
     first = partitions[0]
     alike = partitions.count(first) == len(partitions) and first != REJECTED
-    if alike and len(body) <= min(rule.part_bytes, rule.max_span_bytes):
+    if alike and rule.is_one_part(body, len(partitions)):
         return Split([Part(first, body, len(partitions))], {})
     return split_groups(_groups(outline), partitions, rule, _encode)
 

@@ -45,7 +45,7 @@ def split_request(body: bytes, rule: SplitRule) -> Split:
     if not partitions:
         return Split([], {})
     first = partitions[0]
-    if len(body) <= min(rule.part_bytes, rule.max_span_bytes) and first != REJECTED and _all_equal(partitions):
+    if rule.is_one_part(body, len(partitions)) and first != REJECTED and _all_equal(partitions):
         return Split([Part(first, body, len(partitions))], {})
     return split_groups(_groups(body), partitions, rule, _encode)
 

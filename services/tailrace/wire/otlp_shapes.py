@@ -64,8 +64,13 @@ class Split(NamedTuple):
 
 
 class SplitRule(NamedTuple):
-    """How to divide: the partition of a trace id, the largest span, and the size that a part has where it can be."""
+    """How to divide: the partition of a trace id, the largest span, the size that a part has where it can be, and its most spans."""
 
     partition_of: Callable[[str], int]
     max_span_bytes: int
     part_bytes: int = 8 * 1024 * 1024
+    part_spans: int = 10_000
+
+    def is_one_part(self, body: bytes, spans: int) -> bool:
+        """Whether a body of so many spans need not be divided."""
+        return len(body) <= min(self.part_bytes, self.max_span_bytes) and spans <= self.part_spans

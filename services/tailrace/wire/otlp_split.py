@@ -65,7 +65,7 @@ class _Cutter:
             self._rejected[reason] = self._rejected.get(reason, 0) + 1
             return
         draft = self._drafts.get(partition)
-        if draft is not None and draft.size_with(resource, scope, span) > self._rule.part_bytes:
+        if draft is not None and draft.is_full(draft.size_with(resource, scope, span), self._rule):
             self._full.append(draft)
             draft = None
         if draft is None:
@@ -98,6 +98,9 @@ class _Draft:
 
     def size_with(self, resource: ResourceGroup, scope: ScopeGroup, span: bytes) -> int:
         return self._size + self._heads_bytes(resource, scope) + len(span) + _FRAMING_BYTES
+
+    def is_full(self, size: int, rule: SplitRule) -> bool:
+        return size > rule.part_bytes or self._count >= rule.part_spans
 
     def add(self, resource: ResourceGroup, scope: ScopeGroup, span: bytes) -> int:
         """Take a span; returns the bytes of the heads that had to be repeated for it."""
