@@ -179,3 +179,13 @@ async def test_the_position_is_that_of_the_next_record_to_fold(started: Intake) 
 
     assert started.position == 6
     assert started.has_more()
+
+
+async def test_a_batch_takes_no_more_than_its_events_and_always_one_record(
+    started: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH_EVENTS", 10)
+    for offset, events in ((5, b"4"), (6, b"x"), (7, b"5"), (8, b"50"), (9, b"1")):
+        started.offer(RawRecord(offset, {"events": events}, b""))
+
+    assert [taken(started) for _ in range(3)] == [[5, 6, 7], [8], [9]]

@@ -3,10 +3,11 @@
 Raises Superseded when a read shows that the partition has another owner or has gone back; the caller throws the state away.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
 from tailrace.assembler.entities import Seen, Sighting, TraceState
@@ -18,6 +19,7 @@ from tailrace.assembler.rows import cost_part, session_row, user_row
 from tailrace.assembler.shelf import Shelf
 from tailrace.assembler.state import PartitionState, PartState, SharedKeys
 from tailrace.core.contributions import NOTHING, Amounts, PartKey
+from tailrace.core.merge import Change
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
 from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
@@ -33,6 +35,14 @@ from tailrace.wire.topics import (
 )
 
 log = get_logger(__name__)
+
+ASIDE_BYTES: Final = 256 * 1024
+"""A larger record is folded beside the event loop."""
+
+STEP_CHANGES: Final = 1_000
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Superseded(Exception):  # noqa: N818
@@ -69,6 +79,12 @@ class RawRecord(NamedTuple):
     @property
     def bytes(self) -> int:
         return len(self.value) + 200
+
+    @property
+    def stated_events(self) -> int:
+        """What its headers state, 1 if they cannot be read."""
+        stated = self.headers.get("events", b"")
+        return int(stated) if stated.isdigit() and len(stated) < 10 else 1
 
     def fingerprint(self) -> str:
         """A digest of what the edge wrote: the log's identity at this offset."""
@@ -109,7 +125,7 @@ class MappedRecord(NamedTuple):
 
 
 class BatchFolder:
-    """Folds the batches of one epoch of one partition."""
+    """Folds the batches of one epoch of one partition. `steps` grows while a batch is folded: a large one may take a minute."""
 
     def __init__(
         self,
@@ -129,19 +145,20 @@ class BatchFolder:
         self._max_spans = max_spans
         self._budget = budget
         self._previous = epoch.applied_origin
+        self.steps = 0
 
     async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
         """The assembled records, chunks of one raw record together. `doomed`: by offset.
 
         Raises FoldFailedError, BatchFailedError, TooManyFailuresError and NewerHeadersError.
         """
-        mapped = self._map_batch(batch, doomed)
+        mapped = await self._map_batch(batch, doomed)
         with blaming_batch(batch):
             await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
         with blaming_batch(batch):
             await self._load_shared([result for result, _ in folded])
-        return [self._assemble_guarded(one, *result) for one, result in zip(mapped, folded, strict=True)]
+        return [await self._assemble_guarded(one, *result) for one, result in zip(mapped, folded, strict=True)]
 
     def check(self, progress: Progress, asked_at: int) -> None:
         """Raise Superseded unless `progress` is this owner's and has not gone back.
@@ -154,14 +171,25 @@ class BatchFolder:
             raise Superseded("went_back")
         self.applied_seen = max(self.applied_seen, progress.applied_origin)
 
+    async def _aside(self, record: RawRecord, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """Do what may take long in a thread, so that the process goes on answering; nothing else touches the state meanwhile.
+
+        What is short is done at once, after everybody else has had a turn.
+        """
+        self.steps += 1
+        if record.bytes > ASIDE_BYTES:
+            return await asyncio.to_thread(work, *arguments, **named)
+        await asyncio.sleep(0)
+        return work(*arguments, **named)
+
     def release(self) -> None:
         """Let applied state go until the bound holds. Never while a fold is under way: it counts on what it has loaded."""
         self.state.evict(self.applied_seen)
 
-    def _map_batch(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[MappedRecord]:
+    async def _map_batch(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[MappedRecord]:
         """What is within the budget is buried before the partition stands still: one record at a time, so that nothing waits with it."""
         try:
-            return [self._map(record, doomed.get(record.offset)) for record in batch]
+            return [await self._aside(record, self._map, record, doomed.get(record.offset)) for record in batch]
         except (TooManyFailuresError, NewerHeadersError) as error:
             if len(batch) == 1:
                 raise
@@ -227,16 +255,22 @@ class BatchFolder:
             max_spans=self._max_spans,
         )
         rejects = list(one.mapped.rejects)
+        overflow = await self._aside(one.record, self._apply_changes, fold, one.mapped.changes)
+        rejects += rejects_without_room(overflow, len(rejects), one.record.value, self._max_spans)
+        for trace in fold.shrunk_traces():
+            await self._refresh_extremes(trace)
+        return await self._aside(one.record, fold.finish), rejects
+
+    def _apply_changes(self, fold: Fold, changes: Sequence[Change]) -> list[str]:
+        """Apply those that there is room for; returns the ids of the others."""
         overflow: list[str] = []
-        for change in one.mapped.changes:
+        for number, change in enumerate(changes):
             if fold.has_room_for(change):
                 fold.apply(change)
             else:
                 overflow.append(change.id)
-        rejects += rejects_without_room(overflow, len(rejects), one.record.value, self._max_spans)
-        for trace in fold.shrunk_traces():
-            await self._refresh_extremes(trace)
-        return fold.finish(), rejects
+            self.steps += number % STEP_CHANGES == 0
+        return overflow
 
     async def _refresh_extremes(self, trace: TraceState) -> None:
         members = self.state.members((trace.project_id, trace.id))
@@ -266,11 +300,11 @@ class BatchFolder:
         for part, amounts in loaded.parts:
             self.state.parts.keep(part, PartState(amounts, -1))
 
-    def _assemble_guarded(
+    async def _assemble_guarded(
         self, one: MappedRecord, folded: FoldedRecord, rejects: list[Reject]
     ) -> list[AssembledRecord]:
         with blaming(one.record):
-            return self._assemble(one, folded, rejects)
+            return await self._aside(one.record, self._assemble, one, folded, rejects)
 
     def _assemble(self, one: MappedRecord, folded: FoldedRecord, rejects: list[Reject]) -> list[AssembledRecord]:
         record, headers = one.record, one.headers

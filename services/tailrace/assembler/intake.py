@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 BATCH_RECORDS: Final = 100
 BATCH_BYTES: Final = 4 * 1024 * 1024
+BATCH_EVENTS: Final = 10_000
 GAP_SECONDS: Final = 0.3
 """How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
 
@@ -125,11 +126,12 @@ class Intake:
         """As many as fit into a batch and into what may be unapplied; always one."""
         most_records = 1 if self._queue[0].offset <= self._singly_until else BATCH_RECORDS
         batch: list[RawRecord] = []
-        size = 0
+        size = events = 0
         most = min(BATCH_BYTES, self._max_bytes - self.pending_bytes)
-        while self._queue and len(batch) < most_records and (size < most or not batch):
+        while self._queue and len(batch) < most_records and ((size < most and events < BATCH_EVENTS) or not batch):
             batch.append(self.take_first())
             size += batch[-1].bytes
+            events += batch[-1].stated_events
         return batch
 
     def take_singly(self, last: int) -> None:

@@ -376,9 +376,13 @@ class PartitionOwner:
         """An owner must move while it starts, while it has a batch in hand, and while there is more to read and room for it."""
         intake = self._intake
         busy = not self._reading or self._in_hand is not None
-        position = intake.position if self._in_hand is None else self._in_hand
+        position = intake.position if self._in_hand is None else self._in_hand + self._steps
         lagging = busy or (intake.has_more() and intake.has_room)
         self._tools.health.report_progress(self.name, position=position, lagging=lagging)
+
+    @property
+    def _steps(self) -> int:
+        return 0 if self._folder is None else self._folder.steps
 
     def _forget_metrics(self) -> None:
         label = (self._tools.topics.raw, str(self.partition))
