@@ -5,7 +5,7 @@ refused because it is slowed counts as if it had come: who is slowed is no quiet
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from tailrace.edge.publisher import RawRecord
@@ -19,9 +19,9 @@ _STALE_SECONDS: Final = 0.25
 _MOST_PROJECTS: Final = 10_000
 
 
-def work_of(records: Sequence[RawRecord]) -> float:
-    """What these cost the processors, in events."""
-    return sum(record.headers.events + len(record.body) / WORK_BYTES for record in records)
+def work_of(record: RawRecord) -> float:
+    """What it costs the processors, in events."""
+    return record.headers.events + len(record.body) / WORK_BYTES
 
 
 class _Second(NamedTuple):

@@ -103,7 +103,11 @@ class Call:
         """Returns when the log has all records. Raises Refusal when it cannot take them."""
         if not records:
             return
-        traffic, events, work = self.edge.traffic, sum(record.headers.events for record in records), work_of(records)
+        traffic, events, work = (
+            self.edge.traffic,
+            sum(record.headers.events for record in records),
+            sum(map(work_of, records)),
+        )
         try:
             traffic.quotas.charge_events(self.sender, events, work)
         except Refusal:

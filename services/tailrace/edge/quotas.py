@@ -5,9 +5,8 @@ gives its share of the quota. A fault in here lets the request pass and is count
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable
+from typing import Final, NamedTuple, NoReturn
 
 from tailrace.edge.answers import RETRY_AFTER_SECONDS, Limit, Refusal, refuse_limited
 from tailrace.edge.bucket import BURST_SECONDS, Bucket
@@ -43,7 +42,7 @@ class Quotas:
 
     def check(self, sender: Principal) -> None:
         """Before a body is read. Raises Refusal while nothing is left."""
-        with open_on_failure():
+        with open_on_failure:
             now = self._clock()
             for name, account in self._accounts_of(sender, now).items():
                 if account.bucket.left(now) <= 0:
@@ -52,12 +51,12 @@ class Quotas:
 
     def charge_bytes(self, sender: Principal, size: int) -> None:
         """Once a body is read. Raises Refusal when others of the project took the rest meanwhile."""
-        with open_on_failure():
+        with open_on_failure:
             self._charge(sender, "bytes", size)
 
     def charge_events(self, sender: Principal, events: int, work: float) -> None:
         """Before that many events are published. Raises Refusal when others of the project took the rest meanwhile."""
-        with open_on_failure():
+        with open_on_failure:
             now = self._clock()
             self._check_pace(sender, now)
             self._charge(sender, "events", events)
@@ -65,7 +64,7 @@ class Quotas:
 
     def give_back(self, sender: Principal, events: int, size: int, work: float) -> None:
         """What was charged for a request that was then refused."""
-        with open_on_failure():
+        with open_on_failure:
             now = self._clock()
             accounts = self._accounts_of(sender, now)
             for name, amount in (("events", events), ("bytes", size)):
@@ -73,14 +72,9 @@ class Quotas:
                     accounts[name].bucket.take(-amount, now)
             self._pacer.take(sender.project_id, -work, now)
 
-    def accepted(self, sender: Principal, work: float) -> None:
-        """What became durable."""
-        with open_on_failure():
-            self._exchange.demand.add(sender.project_id, work)
-
     def headers(self, sender: Principal) -> dict[str, str]:
         """The limit that is nearest, for an answer; none where the project has no quota."""
-        with open_on_failure():
+        with open_on_failure:
             now = self._clock()
             accounts = self._accounts_of(sender, now)
             if accounts:
@@ -120,14 +114,12 @@ class Quotas:
         raise refuse_limited(message, _limit(name, account, now, wait_seconds))
 
     def _accounts_of(self, sender: Principal, now: float) -> dict[str, _Account]:
-        quotas = {
-            "events": _own_or(sender.quota.events_per_second, self._defaults.events_per_second),
-            "bytes": _own_or(sender.quota.bytes_per_second, self._defaults.bytes_per_second),
-        }
-        wanted = {name: quota for name, quota in quotas.items() if quota}
-        if not wanted:
+        events = _own_or(sender.quota.events_per_second, self._defaults.events_per_second)
+        size = _own_or(sender.quota.bytes_per_second, self._defaults.bytes_per_second)
+        if not events and not size:
             self._accounts.pop(sender.project_id, None)
             return {}
+        wanted = {name: quota for name, quota in (("events", events), ("bytes", size)) if quota}
         share = self._exchange.share(sender.project_id)
         known = self._accounts.get(sender.project_id, {})
         accounts = {name: _renew(known.get(name), quota, quota * share, now) for name, quota in wanted.items()}
@@ -156,12 +148,18 @@ def _limit(name: str, account: _Account, now: float, wait_seconds: float) -> Lim
     return Limit("quota_events" if name == "events" else "quota_bytes", limit, remaining, wait_seconds)
 
 
-@contextmanager
-def open_on_failure() -> Generator[Any]:
-    try:
-        yield
-    except Refusal:
-        raise
-    except Exception:
+class _OpenOnFailure:
+    """Lets whatever fails in its block pass, counted, except a Refusal. A class, because each request enters it several times."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is None or isinstance(error, Refusal) or not isinstance(error, Exception):
+            return False
         metrics.edge_limiter_failures.inc()
-        log.exception("edge.limiter.failed")
+        log.error("edge.limiter.failed", exc_info=error)
+        return True
+
+
+open_on_failure: Final = _OpenOnFailure()

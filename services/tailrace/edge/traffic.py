@@ -58,10 +58,11 @@ class Traffic:
 
     def accepted(self, sender: Principal, records: Sequence[RawRecord]) -> None:
         """These are in the log."""
-        with open_on_failure():
-            for record in records:
-                self._backlog.note(record.partition, record.headers.received_at_us, work_of([record]))
-        self.quotas.accepted(sender, work_of(records))
+        with open_on_failure:
+            works = [work_of(record) for record in records]
+            for record, work in zip(records, works, strict=True):
+                self._backlog.note(record.partition, record.headers.received_at_us, work)
+            self._exchange.demand.add(sender.project_id, sum(works))
 
     async def watch(self, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         """Follow the other edges and the processors until `stop`."""
@@ -87,7 +88,7 @@ class Traffic:
             self._look({row["partition"]: row["at"] for row in rows})
 
     def _look(self, applied_us: dict[int, int]) -> None:
-        with open_on_failure():
+        with open_on_failure:
             now = self._clock()
             finding = self._backlog.look(applied_us, now)
             metrics.edge_behind_seconds.set(finding.oldest_seconds)
