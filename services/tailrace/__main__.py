@@ -37,7 +37,7 @@ COMMANDS = (
     Command(
         "topics", "tailrace.admin.topics", "create the Kafka topics and fix the partition count", is_operators=True
     ),
-    Command("tenant", "tailrace.admin.tenant", "create or suspend organisations and projects", is_operators=True),
+    Command("tenant", "tailrace.admin.tenant", "create projects, suspend them, set what they may write", is_operators=True),
     Command("key", "tailrace.admin.key", "create or revoke API keys", is_operators=True),
     Command(
         "dead-letters", "tailrace.admin.dead_letters", "list, show or replay what could not be used", is_operators=True
@@ -51,7 +51,7 @@ COMMANDS = (
     Command(
         "conservation",
         "tailrace.admin.conservation",
-        "check accepted = applied + dead-lettered + in flight",
+        "check that every event and every cent is accounted for",
         is_operators=True,
     ),
     Command(

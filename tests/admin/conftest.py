@@ -1,5 +1,8 @@
 """Operator commands as their operator meets them: arguments and environment in, exit code and text out."""
 
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import asyncpg
@@ -55,7 +58,7 @@ def tailrace(
 
     def run(*arguments: str, **environment: str) -> Outcome:
         capfd.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, _own_logging():
             for name, value in environment.items():
                 patch.setenv(name, value)
             code = main(list(arguments))
@@ -63,6 +66,18 @@ def tailrace(
         return Outcome(code, printed.out, printed.err)
 
     return run
+
+
+@contextmanager
+def _own_logging() -> Generator[None]:
+    """A command may set the process's logging up; what comes after it must not write to its stderr."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 class PublishRaw(Protocol):

@@ -11,6 +11,7 @@ import pytest
 from tailrace.admin import replay as command
 from tailrace.admin.command import OperatorError
 from tailrace.admin.shadow_compare import Comparison, compare
+from tailrace.admin.shadow_swap import Swapped, Swapper
 from tailrace.core.pricing import PriceTable
 from tailrace.meter.windows import LiveWindows, Version, key_of
 from tests.admin.conftest import Outcome, Tailrace
@@ -218,6 +219,32 @@ async def test_the_meters_are_told_of_swapped_costs_also_when_a_replay_dies_befo
     assert await live.sum_law() == {0}
 
 
+async def test_a_swap_that_fails_on_the_way_has_told_the_meters_what_it_did(
+    live: Live, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live.send(make_events(4, traces=20))
+    await live.settle()
+    await live.pool.execute("update cost_parts set cost = cost + 1")
+    swap, done = Swapper.swap, list[int]()
+
+    async def swap_one(self: Swapper, partition: int, *arguments: Any) -> Swapped:
+        if done:
+            raise OperatorError("the second partition is locked")
+        done.append(partition)
+        return await swap(self, partition, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Swapper, "swap", swap_one)
+        failed = await replay.text("--swap", "--reason", "costs")
+
+    assert (failed.code, failed.err) == (1, "tailrace: the second partition is locked\n")
+    told = await live.pool.fetch("select partition, announced_at is not null as is_told from replay_swaps")
+    assert [tuple(row) for row in told] == [(done[0], True)]
+    assert {record.partition for record in await live.cost_records()} == set(done)
+    assert (await replay("--swap", "--reason", "again"))["code"] == 0
+    assert await live.sum_law() == {0}
+
+
 async def test_a_trace_that_changes_between_the_comparison_and_the_swap_is_left_and_named(
     live: Live, replay: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,8 +292,14 @@ async def test_a_replay_that_is_killed_in_the_middle_is_run_again(live: Live, re
     assert (again["code"], again["tables"]["traces"]["equal"]) == (0, 60)
 
 
-async def test_only_the_chosen_project_is_replayed_and_swapped(live: Live, replay: Replay) -> None:
+async def test_only_the_chosen_project_is_replayed_and_swapped(live: Live, replay: Replay, tailrace: Tailrace) -> None:
+    refused = await replay.text("--project", "shop")
+    assert (refused.code, refused.err) == (
+        1,
+        "tailrace: there is no project shop: `tailrace tenant list` shows them\n",
+    )
     for project in ("shop", "till"):
+        await asyncio.to_thread(tailrace, "tenant", "create", "--org", "o", "--project", project)
         await live.send(make_events(2, traces=6), project_id=project)
     await live.settle()
     await live.pool.execute("update traces set name = 'wrong' where id = 'trace-2-2'")

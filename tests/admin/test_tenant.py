@@ -87,7 +87,10 @@ def test_a_quota_is_set_figure_by_figure_shown_and_cleared(tailrace: Tailrace) -
     assert tailrace("tenant", "list", "--json").json[0]["quota"] == second.json["quota"]
     assert tailrace("tenant", "quota", "shop", "--clear", "--events-per-second", "7").out == "shop: 7 events/s\n"
     assert tailrace("tenant", "quota", "shop").out == "shop: 7 events/s\n"
-    assert tailrace("tenant", "quota", "shop", "--clear").out == "shop: the defaults of the installation\n"
+    assert (
+        tailrace("tenant", "quota", "shop", "--clear").out
+        == "shop: no quota of its own, so the defaults of the installation\n"
+    )
 
 
 @pytest.mark.parametrize("figure", ["0", "-1", "1.5", "", "many", "9" * 30, "\u0665"])
@@ -100,7 +103,7 @@ def test_a_figure_that_is_no_quota_is_refused_in_one_sentence(tailrace: Tailrace
     assert refused.err.startswith(
         "tailrace: expected --events-per-second as a whole number from 1 to 2147483647 or `none`"
     )
-    assert tailrace("tenant", "quota", "shop").out == "shop: the defaults of the installation\n"
+    assert tailrace("tenant", "quota", "shop").out == "shop: no quota of its own, so the defaults of the installation\n"
 
 
 def test_a_quota_of_no_project_is_refused(tailrace: Tailrace) -> None:

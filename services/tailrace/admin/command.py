@@ -1,5 +1,6 @@
 """What operator commands share: one event loop, one sentence for a failure, rows printed as a table or as JSON."""
 
+import argparse
 import asyncio
 import getpass
 import logging
@@ -28,6 +29,18 @@ _tell_seconds = 0.5
 
 class OperatorError(Exception):
     """The command cannot do what it was asked to; the message is one sentence for the operator."""
+
+
+def add_action(actions: Any, name: str, meaning: str, *, epilog: str | None = None) -> argparse.ArgumentParser:
+    """An action of a command, such as `tenant list`; its `--help` begins with the meaning that the command's lists."""
+    description = f"{meaning[0].upper()}{meaning[1:]}."
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=meaning, description=description, epilog=epilog)
+    return parser
+
+
+def no_project(project_id: str) -> OperatorError:
+    """What to raise when there is no such project."""
+    return OperatorError(f"there is no project {project_id}: `tailrace tenant list` shows them")
 
 
 def run_command(body: Coroutine[Any, Any, int]) -> int:

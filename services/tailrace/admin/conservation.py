@@ -72,6 +72,10 @@ class Logged(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Check for each project that accepted = applied + dead-lettered + in flight + given up, by the raw log itself, and that "
+        "windows of minutes, hours and days each add up to the cost of the observations. Exit code 1: a law is broken."
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.add_argument(
         "--quick", action="store_true", help="read only what is in flight, instead of the whole retained log"

@@ -8,25 +8,36 @@ from typing import Any, Final, get_args
 
 import asyncpg
 
-from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
+from tailrace.admin.command import (
+    QUERIES,
+    OperatorError,
+    add_action,
+    open_connection,
+    print_json,
+    print_table,
+    run_command,
+)
 from tailrace.admin.dead_letter_replay import Identity, Selection, replay_letters
 from tailrace.core.model import DiscardReason
 from tailrace.runtime.settings import Settings
 
 _REASONS: Final[Sequence[str]] = get_args(DiscardReason)
 _SHOWN_BYTES: Final = 4000
+_replay_epilog = """\
+First mend what made them. What a letter holds is folded like any other event, so one that was applied meanwhile changes nothing; what dies again is a new letter.
+A letter is replayed once unless --again is given. Exit code 1: some could not be replayed, and are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|replay")
-    listing = actions.add_parser("list", help="list dead letters, the newest first")
+    listing = add_action(actions, "list", "list dead letters, the newest first")
     _add_filters(listing)
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="at most N of them (default: 100)")
     listing.add_argument("--json", action="store_true", help="print a JSON list")
-    show = actions.add_parser("show", help="show one dead letter with its bytes")
+    show = add_action(actions, "show", "show one dead letter with its bytes")
     show.add_argument("letter", type=_identity, metavar="PROJECT/PARTITION/ORIGIN/SEQUENCE", help="as `list` names it")
     show.add_argument("--raw", action="store_true", help="write only the bytes, unchanged, to stdout")
-    replay = actions.add_parser("replay", help="send dead letters through the raw log once more")
+    replay = add_action(actions, "replay", "send dead letters through the raw log once more", epilog=_replay_epilog)
     replay.add_argument(
         "letter", type=_identity, nargs="?", metavar="PROJECT/PARTITION/ORIGIN/SEQUENCE", help="only this one"
     )

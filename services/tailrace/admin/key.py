@@ -8,7 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
+from tailrace.admin.command import (
+    QUERIES,
+    OperatorError,
+    add_action,
+    open_connection,
+    print_json,
+    print_table,
+    run_command,
+)
 from tailrace.admin.tenant import put_key
 from tailrace.runtime.keys import generate_secret
 from tailrace.runtime.settings import Secret, Settings
@@ -16,13 +24,13 @@ from tailrace.runtime.settings import Secret, Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="create|revoke|list")
-    create = actions.add_parser("create", help="make a key pair and print it, once")
+    create = add_action(actions, "create", "make a key pair and print it, once")
     create.add_argument("--project", required=True, metavar="ID", help="the project it speaks for")
     create.add_argument("--note", metavar="TEXT", help="what it is for")
     create.add_argument("--json", action="store_true", help="print a JSON object")
-    revoke = actions.add_parser("revoke", help="refuse a key from now on")
-    revoke.add_argument("public_key", metavar="PUBLIC_KEY")
-    listing = actions.add_parser("list", help="list keys, without their secrets")
+    revoke = add_action(actions, "revoke", "refuse a key from now on")
+    revoke.add_argument("public_key", metavar="PUBLIC_KEY", help="as `tailrace key list` shows it")
+    listing = add_action(actions, "list", "list keys, without their secrets")
     listing.add_argument("--project", metavar="ID", help="only this project's")
     listing.add_argument("--json", action="store_true", help="print a JSON list")
 

@@ -10,6 +10,7 @@ import asyncpg
 from tailrace.admin.command import (
     QUERIES,
     OperatorError,
+    add_action,
     login_name,
     open_connection,
     print_json,
@@ -22,10 +23,12 @@ from tailrace.runtime.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|resume")
-    show = actions.add_parser("show", help="show where each partition stands")
+    show = add_action(actions, "show", "show where each partition stands, and why it stands still")
     show.add_argument("--json", action="store_true", help="print a JSON list")
-    resume = actions.add_parser("resume", help="let a partition that stands still go on")
-    resume.add_argument("--partition", type=int, required=True, metavar="N")
+    resume = add_action(actions, "resume", "let a partition that stands still go on")
+    resume.add_argument(
+        "--partition", type=int, required=True, metavar="N", help="as `tailrace partition show` names it"
+    )
     resume.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; it is recorded")
     resume.add_argument(
         "--accept-loss",

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Final
 
-from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json
+from tailrace.admin.command import QUERIES, OperatorError, add_action, no_project, open_connection, print_json
 from tailrace.runtime.settings import Settings
 
 NO_LIMIT: Final = 0
@@ -17,7 +17,7 @@ may come at once. `none` takes a limit away even where the installation has a de
 
 def add_quota_action(actions: Any) -> None:
     """Add `quota` to the actions of `tailrace tenant`."""
-    parser = actions.add_parser("quota", help="limit what a project may write, or show its limits", description=_epilog)
+    parser = add_action(actions, "quota", "limit what a project may write, or show its limits", epilog=_epilog)
     parser.add_argument("project", metavar="PROJECT", help="the project's id")
     parser.add_argument(
         "--events-per-second", metavar="N|none", help="spans, batch events and scores a second, or `none`"
@@ -47,11 +47,13 @@ async def run_quota(arguments: argparse.Namespace, settings: Settings) -> int:
             *((*figures, arguments.clear) if changes else ()),
         )
     if row is None:
-        raise OperatorError(f"there is no project {arguments.project}: `tailrace tenant list` shows them")
+        raise no_project(arguments.project)
     if arguments.json:
         print_json({"project": arguments.project, "quota": quota_json(row)})
     else:
-        print(f"{arguments.project}: {describe_quota(row) or 'the defaults of the installation'}")
+        print(
+            f"{arguments.project}: {describe_quota(row) or 'no quota of its own, so the defaults of the installation'}"
+        )
     return 0
 
 

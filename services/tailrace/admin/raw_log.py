@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
 
 
 class LogPlace(NamedTuple):
-    """A record's offset and the time that the log has it since."""
+    """A record's offset, and the time at which its edge sent it."""
 
     offset: int
     at: datetime
@@ -54,7 +54,7 @@ class RawLog:
         return {one.partition: Bounds(first[one], end[one]) for one in wanted}
 
     async def places_at(self, partitions: Sequence[int], at: datetime) -> dict[int, LogPlace | None]:
-        """The first record of each partition that the log got at this time or later; every one before it is older. None without one."""
+        """The first record of each partition that was sent at this time or later; every one before it was sent earlier. None without one."""
         wanted = {TopicPartition(self._topic, partition): int(at.timestamp() * 1000) for partition in partitions}
         found = await self._consumer.offsets_for_times(wanted)
         return {

@@ -5,7 +5,7 @@ The tables of the shadow are made by this release's migrations, folded by its as
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tailrace.admin.command import (
+    QUERIES,
     OperatorError,
     ProgressLine,
     login_name,
+    no_project,
     open_connection,
     print_json,
     print_table,
@@ -61,7 +63,8 @@ class Tools(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Fold a part of the raw log once more, with this release's code and prices, into tables beside the live ones, and tell "
-        "where the live ones differ. Compared are traces and scores whose records all lie in the range. Exit code 1: they differ."
+        "where the live ones differ. Compared are traces and scores whose records all lie in the range. Nothing changes without --swap. "
+        "Exit code 1: something differs, or differs still after the swap."
     )
     parser.add_argument(
         "--from",
@@ -107,6 +110,7 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
         raise OperatorError("expected --from before --to")
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(open_connection(settings.postgres))
+        await _require_project(connection, period.project_id)
         log = await stack.enter_async_context(open_raw_log(settings.kafka))
         tools = Tools(connection, log, shadow, settings, period)
         report = await _run(tools, order)
@@ -131,8 +135,14 @@ async def _run(tools: Tools, order: Order | None) -> Report:
     swapped: list[Swapped] = []
     if order is not None and comparison.differences:
         swapper = Swapper(connection, shadow, log, period, order)
-        swapped = [await swapper.swap(number, span, comparison.applied[number]) for number, span in spans.items()]
-        await _announce(tools, partitions)
+        try:
+            swapped = [
+                await swapper.swap(partition, spans[partition], comparison.applied[partition])
+                for partition in sorted(await swapper.differing())
+            ]
+        finally:
+            # Also of the partitions that were swapped before one failed.
+            await _announce(tools, partitions)
     return Report(
         start=period.start,
         end=period.end,
@@ -172,6 +182,11 @@ async def _announce(tools: Tools, partitions: int) -> None:
         raise OperatorError(
             f"the meters could not be told of swapped cost parts, the next --swap does it: {error}"
         ) from error
+
+
+async def _require_project(connection: Connection, project_id: str | None) -> None:
+    if project_id is not None and await connection.fetchrow(QUERIES["find_project"], project_id) is None:
+        raise no_project(project_id)
 
 
 def _order(arguments: argparse.Namespace) -> Order | None:
@@ -215,14 +230,18 @@ def _print(report: Report, *, as_json: bool) -> None:
             print(f"{one.what.replace('_', ' ')}: {table.table} {one.row} {', '.join(one.columns)}".rstrip())
         if table.differences > len(table.first):
             print(f"and {table.differences - len(table.first)} more rows of {table.table}")
-    for swapped in report.swapped:
-        print(
-            f"swapped in partition {swapped.partition}: {swapped.traces} traces, {swapped.scores} scores, "
-            f"{swapped.cost_parts} cost parts"
-        )
-        for name in swapped.left:
-            print(f"left, because it changed meanwhile: {name}")
+    _print_swapped(report.swapped)
     sys.stdout.flush()
+
+
+def _print_swapped(done: Sequence[Swapped]) -> None:
+    for one in done:
+        if one.traces or one.scores or one.cost_parts:
+            print(
+                f"swapped in partition {one.partition}: {one.traces} traces, {one.scores} scores, {one.cost_parts} cost parts"
+            )
+        for name in one.left:
+            print(f"left, because it changed meanwhile: {name}")
 
 
 def _as_json(report: Report) -> dict[str, Any]:

@@ -11,7 +11,7 @@ create unlogged table {shadow}.replay_compared (kind text, project_id text, id t
 create unlogged table {shadow}.replay_others (project_id text, partition integer, user_id text);
 create unlogged table {shadow}.replay_swapped (kind text, project_id text, id text, primary key (project_id, id, kind));
 create unlogged table {shadow}.replay_differences (
-    number bigint generated always as identity, table_name text, kind text, project_id text, id text, name text, what text, columns text[]
+    number bigint generated always as identity, table_name text, partition integer, kind text, project_id text, id text, name text, what text, columns text[]
 )
 
 -- name: add_span
@@ -38,34 +38,25 @@ analyze {shadow}.traces, {shadow}.trace_bodies, {shadow}.observations, {shadow}.
 -- name: forget_comparison
 truncate {shadow}.replay_compared, {shadow}.replay_others, {shadow}.replay_differences, {shadow}.replay_swapped
 
--- name: choose_traces
--- Live ones whose first record came in the range or later, and new ones of the shadow; but for what moved on.
+-- name: choose
+-- Live traces and scores whose first record came in the range or later, and new ones of the shadow; but for what moved on.
 insert into {shadow}.replay_compared (kind, project_id, id, partition)
-select 'trace', project_id, id, partition
+select kind, project_id, id, partition
 from (
-    select t.project_id, t.id, t.partition from traces t join {shadow}.replay_spans using (partition)
+    select 'trace' as kind, t.project_id, t.id, t.partition from traces t join {shadow}.replay_spans using (partition)
     where t.created_at >= $1 and ($2::text is null or t.project_id = $2)
     union
-    select s.project_id, s.id, s.partition from {shadow}.traces s
+    select 'trace', s.project_id, s.id, s.partition from {shadow}.traces s
     where not exists (select from traces t where t.project_id = s.project_id and t.id = s.id)
-) as found
-where not exists (
-    select from {shadow}.replay_moved m where m.kind = 'trace' and m.project_id = found.project_id and m.id = found.id
-)
-on conflict do nothing
-
--- name: choose_scores
-insert into {shadow}.replay_compared (kind, project_id, id, partition)
-select 'score', project_id, id, partition
-from (
-    select t.project_id, t.id, t.partition from scores t join {shadow}.replay_spans using (partition)
+    union
+    select 'score', t.project_id, t.id, t.partition from scores t join {shadow}.replay_spans using (partition)
     where t.created_at >= $1 and ($2::text is null or t.project_id = $2)
     union
-    select s.project_id, s.id, s.partition from {shadow}.scores s
+    select 'score', s.project_id, s.id, s.partition from {shadow}.scores s
     where not exists (select from scores t where t.project_id = s.project_id and t.id = s.id)
 ) as found
 where not exists (
-    select from {shadow}.replay_moved m where m.kind = 'score' and m.project_id = found.project_id and m.id = found.id
+    select from {shadow}.replay_moved m where m.kind = found.kind and m.project_id = found.project_id and m.id = found.id
 )
 on conflict do nothing
 
@@ -124,16 +115,16 @@ select name, what, columns from {shadow}.replay_differences where table_name = $
 -- Differences of what partitions share. Live rows know of more than the range; they may not know of less.
 
 -- name: diff_users
-insert into {shadow}.replay_differences (table_name, project_id, name, what, columns)
-select 'users', s.project_id, concat_ws('/', s.project_id, s.id, s.partition), case when l.id is null then 'only_shadow' else 'different' end,
+insert into {shadow}.replay_differences (table_name, partition, project_id, name, what, columns)
+select 'users', s.partition, s.project_id, concat_ws('/', s.project_id, s.id, s.partition), case when l.id is null then 'only_shadow' else 'different' end,
        array_remove(array[case when s.first_seen_at < l.first_seen_at then 'first_seen_at' end,
                           case when s.last_seen_at > l.last_seen_at then 'last_seen_at' end], null)
 from {shadow}.users s left join users l using (project_id, id, partition)
 where l.id is null or s.first_seen_at < l.first_seen_at or s.last_seen_at > l.last_seen_at
 
 -- name: diff_sessions
-insert into {shadow}.replay_differences (table_name, project_id, name, what, columns)
-select 'sessions', s.project_id, concat_ws('/', s.project_id, s.id, s.partition), case when l.id is null then 'only_shadow' else 'different' end,
+insert into {shadow}.replay_differences (table_name, partition, project_id, name, what, columns)
+select 'sessions', s.partition, s.project_id, concat_ws('/', s.project_id, s.id, s.partition), case when l.id is null then 'only_shadow' else 'different' end,
        array_remove(array[case when (s.created_at, s.environment collate "C") < (l.created_at, l.environment collate "C") then 'created_at' end,
                           case when s.last_seen_at > l.last_seen_at then 'last_seen_at' end], null)
 from {shadow}.sessions s left join sessions l using (project_id, id, partition)
@@ -141,8 +132,8 @@ where l.id is null or s.last_seen_at > l.last_seen_at
    or (s.created_at, s.environment collate "C") < (l.created_at, l.environment collate "C")
 
 -- name: diff_dead_letters
-insert into {shadow}.replay_differences (table_name, project_id, name, what, columns)
-select 'dead_letters', project_id, concat_ws('/', project_id, partition, origin, sequence),
+insert into {shadow}.replay_differences (table_name, partition, project_id, name, what, columns)
+select 'dead_letters', partition, project_id, concat_ws('/', project_id, partition, origin, sequence),
        case when s.reason is null then 'only_live' when l.reason is null then 'only_shadow' else 'different' end,
        array_remove(array[case when s.reason <> l.reason then 'reason' end, case when s.detail <> l.detail then 'detail' end,
                           case when s.entity is distinct from l.entity then 'entity' end,
@@ -158,8 +149,8 @@ where l.reason is null or s.reason is null
 
 -- name: diff_cost_parts
 -- A part without figures is no part. $1: project, null for all.
-insert into {shadow}.replay_differences (table_name, project_id, name, what, columns)
-select 'cost_parts', project_id,
+insert into {shadow}.replay_differences (table_name, partition, project_id, name, what, columns)
+select 'cost_parts', partition, project_id,
        concat_ws('/', project_id, coalesce(s.user_id, l.user_id, '-'), coalesce(s.model, l.model, '-'), bucket,
                  to_char(bucket_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"'), partition),
        case when s.cost is null then 'only_live' when l.cost is null then 'only_shadow' else 'different' end,
@@ -208,6 +199,10 @@ select (select count(*) from {shadow}.users) as users, (select count(*) from {sh
 select what, count(*) as count from {shadow}.replay_differences where table_name = $1 group by what
 
 -- Swapping one partition. $1: partition.
+
+-- name: list_differing
+-- Partitions in which something differs that a swap replaces.
+select distinct partition from {shadow}.replay_differences where table_name <> 'dead_letters'
 
 -- name: lock_partition
 select applied_origin from stream_progress where partition = $1 for update

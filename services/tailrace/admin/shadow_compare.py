@@ -1,7 +1,7 @@
 """Comparing the shadow with the live tables, in one snapshot of the database: what can be compared, and what of that differs.
 
 A trace can be compared when all records that name it lie in the range. None lies before it if the live trace was made by a record that an
-edge received at the range's start or later: the log has a record no sooner than an edge received it. None lies behind it if none of the
+edge received at the range's start or later: the log's time of a record is the edge's own, when it sent what it had received. None lies behind it if none of the
 records that are applied since, all of which are read, names it.
 """
 
@@ -103,8 +103,7 @@ def behind(seen: Mapping[int, int], applied: Mapping[int, int]) -> dict[int, Bou
 async def _choose(connection: Connection, shadow: Shadow, period: Period) -> None:
     queries = shadow.queries
     await connection.execute(queries["forget_comparison"])
-    await connection.execute(queries["choose_traces"], period.start, period.project_id)
-    await connection.execute(queries["choose_scores"], period.start, period.project_id)
+    await connection.execute(queries["choose"], period.start, period.project_id)
     await connection.execute(queries["choose_parts"], period.project_id)
     await connection.execute(queries["analyze_choice"])
 

@@ -22,7 +22,7 @@ _NOTED_AT_ONCE = 5_000
 
 
 class Period(NamedTuple):
-    """What to replay: records that the log got at `start` or later and before `end`, of one project or of all."""
+    """What to replay: records from the first that was sent at `start` or later and before `end`, of one project or of all."""
 
     start: datetime
     end: datetime

@@ -42,8 +42,8 @@ def diff_rows(part: Part, shadow: str) -> str:
     differs = " or ".join(f"l.{name} is distinct from s.{name}" for name in columns)
     names = ", ".join(f"case when l.{name} is distinct from s.{name} then '{name}' end" for name in columns)
     return f"""
-        insert into {shadow}.replay_differences (table_name, kind, project_id, id, name, what, columns)
-        select '{part.name}', '{part.kind}', project_id, {part.id}, concat_ws('/', {key}),
+        insert into {shadow}.replay_differences (table_name, partition, kind, project_id, id, name, what, columns)
+        select '{part.name}', coalesce(l.home, s.home), '{part.kind}', project_id, {part.id}, concat_ws('/', {key}),
                case when not s.here is true then 'only_live' when not l.here is true then 'only_shadow' else 'different' end,
                case when l.here and s.here then array_remove(array[{names}], null) end
         from ({_compared(part, part.name, shadow)}) as l full join ({_compared(part, f"{shadow}.{part.name}", shadow)}) as s using ({key})
@@ -81,6 +81,6 @@ def copy_rows(part: Part, shadow: str) -> str:
 
 def _compared(part: Part, table: str, shadow: str) -> str:
     return (
-        f"select t.*, true as here from {table} t join {shadow}.replay_compared c "  # noqa: S608 (names of our own)
+        f"select t.*, c.partition as home, true as here from {table} t join {shadow}.replay_compared c "  # noqa: S608 (names of our own)
         f"on c.kind = '{part.kind}' and c.project_id = t.project_id and c.id = t.{part.id}"
     )

@@ -46,7 +46,7 @@ class Swapped(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Swapper:
-    """Swaps partition by partition."""
+    """Swaps partition by partition those in which something differs."""
 
     def __init__(self, connection: Connection, shadow: Shadow, log: RawLog, period: Period, order: Order) -> None:
         self._connection = connection
@@ -54,6 +54,10 @@ class Swapper:
         self._log = log
         self._period = period
         self._order = order
+
+    async def differing(self) -> set[int]:
+        """The partitions to swap; the owners of all others are left in peace."""
+        return {row["partition"] for row in await self._connection.fetch(self._shadow.queries["list_differing"])}
 
     async def swap(self, partition: int, span: Bounds, seen: int) -> Swapped:
         """Swap one partition. `seen`: up to which origin the log has been read for what moved on."""

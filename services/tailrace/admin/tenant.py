@@ -8,7 +8,16 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from tailrace.admin.command import QUERIES, OperatorError, open_connection, print_json, print_table, run_command
+from tailrace.admin.command import (
+    QUERIES,
+    OperatorError,
+    add_action,
+    no_project,
+    open_connection,
+    print_json,
+    print_table,
+    run_command,
+)
 from tailrace.admin.quota import add_quota_action, describe_quota, quota_json, run_quota
 from tailrace.runtime.keys import hash_secret
 from tailrace.runtime.settings import Secret, Settings
@@ -35,7 +44,7 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="create|suspend|resume|quota|list")
-    create = actions.add_parser("create", help="create a project, and its organisation where that is new")
+    create = add_action(actions, "create", "create a project, and its organisation where that is new")
     create.add_argument("--org", required=True, metavar="ID", help="the organisation")
     create.add_argument("--org-name", metavar="NAME", help="its name, where it is new (default: its id)")
     create.add_argument("--project", required=True, metavar="ID", help="the project")
@@ -47,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("suspend", "refuse the project's writes from now on; what it has stays readable"),
         ("resume", "accept the project's writes again"),
     ):
-        actions.add_parser(action, help=meaning).add_argument("project", metavar="PROJECT", help="the project's id")
+        add_action(actions, action, meaning).add_argument("project", metavar="PROJECT", help="the project's id")
     add_quota_action(actions)
-    actions.add_parser("list", help="list organisations and projects").add_argument(
+    add_action(actions, "list", "list organisations and projects, with their quotas").add_argument(
         "--json", action="store_true", help="print a JSON list"
     )
 
@@ -108,7 +117,7 @@ async def put_key(
     secret = secret_key.reveal()
     _require_keys(public_key, secret)
     if await connection.fetchrow(QUERIES["find_project"], project_id) is None:
-        raise OperatorError(f"there is no project {project_id}: `tailrace tenant list` shows them")
+        raise no_project(project_id)
     salt = secrets.token_bytes(16)
     shown = f"sk-lf-…{secret[-4:]}"
     values = (public_key, salt, hash_secret(secret, salt), shown)
@@ -175,7 +184,7 @@ async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _update_project(settings: Settings, query: str, project_id: str) -> None:
     async with open_connection(settings.postgres) as connection:
         if await connection.execute(QUERIES[query], project_id) == "UPDATE 0":
-            raise OperatorError(f"there is no project {project_id}: `tailrace tenant list` shows them")
+            raise no_project(project_id)
 
 
 async def _list(arguments: argparse.Namespace, settings: Settings) -> int:

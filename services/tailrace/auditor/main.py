@@ -22,8 +22,9 @@ from tailrace.wire.topics import topics_of
 _NICENESS = 10
 
 
-def add_arguments(_: argparse.ArgumentParser) -> None:
-    """The auditor has settings only."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None: all is in the settings."""
+    parser.epilog = "Needs TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN; tells what it finds by metrics and in its log."
 
 
 def run(_: argparse.Namespace, settings: Settings) -> int:
