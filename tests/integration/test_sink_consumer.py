@@ -10,11 +10,12 @@ from aiokafka import TopicPartition
 
 from tailrace.assembler import assembled
 from tailrace.runtime.probes import Health
-from tailrace.sink import consumer
+from tailrace.sink import consumer, repository
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Delivered
 from tailrace.sink.writer import Applied, PartitionWriter
 from tests.fakes import TOPICS, FakeConsumer, eventually
+from tests.integration.partition import sum_law_differences
 from tests.integration.worker import Clock, World, generation
 
 pytestmark = pytest.mark.integration
@@ -171,6 +172,42 @@ async def test_a_sink_that_waits_for_the_rest_of_a_record_is_alive(
             process.clock.now += 59
 
         assert process.health.stalled() == []
+
+
+async def test_a_sink_that_gets_a_record_bit_by_bit_is_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembled, "CHUNK_BYTES", 3_000)
+    await _assemble_large(world)
+    process = Process(world)
+    process.consumer.at_most = 1
+    fetch, stalls = process.consumer.getmany, list[str]()
+
+    async def fetch_slowly(*partitions: TopicPartition, timeout_ms: int, max_records: int) -> object:
+        await asyncio.sleep(0.2)
+        process.clock.now += 29
+        stalls.extend(process.health.stalled())
+        return await fetch(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+
+    monkeypatch.setattr(process.consumer, "getmany", fetch_slowly)
+    async with process.running():
+        await world.all_applied()
+
+    assert process.clock.now > 120
+    assert stalls == []
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+async def test_a_large_record_is_written_in_statements_of_few_rows(
+    world: World, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(assembled, "CHUNK_BYTES", 3_000)
+    monkeypatch.setattr(repository, "STATEMENT_ROWS", rows)
+    await _assemble_large(world)
+    async with Process(world).running():
+        await world.all_applied()
+
+    assert await world.pool.fetchval("select count(*)::int from observations") == 5
+    assert await world.pool.fetchval("select count(*)::int from observation_bodies where length(input) = 800") == 5
+    assert set((await sum_law_differences(world.pool)).values()) == {0}
 
 
 async def test_while_postgres_is_away_the_sink_is_alive_not_ready_and_says_why(world: World) -> None:

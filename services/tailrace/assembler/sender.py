@@ -5,7 +5,7 @@ producer that lost a batch refuses all that follow.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -25,6 +25,9 @@ from tailrace.wire.topics import Topics, partition_of
 log = get_logger(__name__)
 
 DISPOSE_SECONDS: Final = 5
+
+MOST_BYTES_OF_A_SEND: Final = 16 * 1024 * 1024
+"""What one time-out is for. What became of a large record may be many times as much, and would never be sent in one."""
 
 
 class SendError(Exception):
@@ -72,8 +75,10 @@ class KafkaSender:
             await dispose_producer(line.producer, self._settings.send_timeout_seconds)
 
     async def send(self, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
+        for some in slices(messages, MOST_BYTES_OF_A_SEND):
+            await self._send_some(some)
+
+    async def _send_some(self, messages: Sequence[Message]) -> None:
         line: Line | None = None
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds * 2):
@@ -116,6 +121,20 @@ async def _put(line: Line, message: Message) -> "asyncio.Future[Any]":
         raise
     sent.add_done_callback(lambda _: line.gate.release(size))
     return sent
+
+
+def slices(messages: Sequence[Message], most_bytes: int) -> Iterator[list[Message]]:
+    """The messages in order, each slice up to so many bytes, and always one message."""
+    some: list[Message] = []
+    size = 0
+    for message in messages:
+        if some and size + len(message.value) > most_bytes:
+            yield some
+            some, size = [], 0
+        some.append(message)
+        size += len(message.value)
+    if some:
+        yield some
 
 
 def assembled_messages(topics: Topics, records: Sequence[AssembledRecord]) -> list[Message]:

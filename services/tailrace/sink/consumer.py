@@ -235,7 +235,7 @@ class SinkConsumer:
                 metrics.consumer_position.labels(tp.topic, str(tp.partition)).set(feed.position)
                 busy = feed.task is not None or not feed.positioned or bool(feed.fetched)
                 lagging = busy or lag > len(feed.carry)
-                self._health.report_progress(_name(feed), position=feed.position, lagging=lagging)
+                self._health.report_progress(_name(feed), position=feed.position + len(feed.carry), lagging=lagging)
 
     def _tend(self) -> None:
         """What is asked of the brokers besides records goes on beside the reading: without a broker it may take long."""

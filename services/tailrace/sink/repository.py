@@ -18,6 +18,9 @@ from tailrace.wire.records import AssembledRecord, DeadLetter, EventCount
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
+STATEMENT_ROWS: Final = 5_000
+"""What one statement writes: each has its time-out, and a large record has many rows."""
+
 FROZEN_AFTER: Final = timedelta(seconds=10)
 """A sink that has been silent in the middle of a COPY for longer is frozen, as one that idles in a transaction is."""
 
@@ -139,9 +142,12 @@ class PartitionTransaction:
     async def _write_rows(self, records: Sequence[AssembledRecord]) -> None:
         for table in TABLES:
             rows = rows_of(table, records)
-            if rows:
-                await self._copy(table, rows)
+            for start in range(0, len(rows), STATEMENT_ROWS):
+                if start:
+                    await self._connection.execute(table.clear_stage())
+                await self._copy(table, rows[start : start + STATEMENT_ROWS])
                 await self._connection.execute(table.merge())
+            if rows:
                 metrics.sink_rows.labels(table.name).inc(len(rows))
 
     async def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -45,6 +45,10 @@ class Table(NamedTuple):
             f"as select {columns} from {self.name} with no data"
         )
 
+    def clear_stage(self) -> str:
+        """Empty the staging table before the end of the transaction."""
+        return f"truncate {self.stage}"
+
     def merge(self) -> str:
         """Write the staged rows over the stored ones."""
         columns = ", ".join(self.columns)
