@@ -40,7 +40,7 @@ class Scenario(NamedTuple):
     act: Step
     seconds: float = 20.0
     seeds: int = 3
-    shape: Shape = Shape()
+    shape: Shape = Shape(traces=150, scores=100, dead=12)
     breaks: bool = False
     concurrency: int = 6
 
