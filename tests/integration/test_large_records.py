@@ -11,6 +11,7 @@ from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.wire.topics import RawHeaders
 from tests.fakes import eventually
+from tests.integration.partition import sum_law_differences
 from tests.integration.worker import PRICES, World, generation
 
 pytestmark = pytest.mark.integration
@@ -67,3 +68,22 @@ async def test_a_record_that_takes_minutes_is_no_stall(world: World, monkeypatch
     assert table.worker.clock.now > 180
     assert stalls == []
     assert await world.counts() == (4_000, 4_000, 0)
+
+
+@pytest.mark.parametrize("keys", [1, 3, 100])
+async def test_a_record_that_touches_much_that_is_stored_loads_it_in_several_reads(
+    world: World, monkeypatch: pytest.MonkeyPatch, keys: int
+) -> None:
+    monkeypatch.setattr(batch, "LOADED_KEYS", keys)
+    async with world.worker().running(), world.sink().running():
+        world.topic.append([generation(f"t{number % 3}", f"g{number}", input="a question") for number in range(10)])
+        await world.all_applied()
+    later = [generation(f"t{number % 3}", f"g{number}", usage={"input": 2_000}) for number in range(10)]
+    async with world.worker().running(), world.sink().running():
+        world.topic.append([{**event, "id": f"later-{event['id']}"} for event in later])
+        await world.all_applied()
+
+    assert await world.pool.fetchval("select sum(observation_count)::int from traces") == 10
+    assert await world.pool.fetchval("select sum(input_tokens)::int from observations") == 20_000
+    assert await world.pool.fetchval("select count(*)::int from observation_bodies where input = 'a question'") == 10
+    assert set((await sum_law_differences(world.pool)).values()) == {0}

@@ -17,7 +17,7 @@ from tailrace.assembler.mapping import Mapped, Reject, map_record
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.rows import cost_part, session_row, user_row
 from tailrace.assembler.shelf import Shelf
-from tailrace.assembler.state import PartitionState, PartState, SharedKeys
+from tailrace.assembler.state import EntityKeys, PartitionState, PartState, SharedKeys
 from tailrace.core.contributions import NOTHING, Amounts, PartKey
 from tailrace.core.merge import Change
 from tailrace.core.pricing import PriceTable
@@ -40,6 +40,9 @@ ASIDE_BYTES: Final = 256 * 1024
 """A larger record is folded beside the event loop."""
 
 STEP_CHANGES: Final = 1_000
+
+LOADED_KEYS: Final = 1_000
+"""What one query loads of each kind: a large record may touch so much that one would not end in its time."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -232,8 +235,14 @@ class BatchFolder:
         if not any(missing):
             return
         metrics.assembler_hydrations.labels(self.epoch.partition).inc()
+        for keys in missing.slices(LOADED_KEYS):
+            await self._load_slice(keys)
+
+    async def _load_slice(self, keys: EntityKeys) -> None:
+        """Nobody else writes what is not in memory, so that what is loaded in several reads fits together while each is this epoch's."""
+        self.steps += 1
         asked_at = self.applied_seen
-        loaded = await self._repository.load_entities(self.epoch.partition, missing)
+        loaded = await self._repository.load_entities(self.epoch.partition, keys)
         self.check(loaded.progress, asked_at)
         for trace in loaded.traces:
             self.state.traces.keep((trace.project_id, trace.id), trace)

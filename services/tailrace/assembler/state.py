@@ -1,6 +1,6 @@
 """Everything that one partition's owner holds in memory, and what it must ask Postgres for before it can fold a record. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
@@ -32,6 +32,14 @@ class EntityKeys(NamedTuple):
     traces: set[TraceKey]
     observations: set[ObservationKey]
     scores: set[ScoreKey]
+
+    def slices(self, most: int) -> Iterator["EntityKeys"]:
+        """The same in slices of at most so many keys of each kind."""
+        kinds = (sorted(self.traces), sorted(self.observations), sorted(self.scores))
+        for start in range(0, max(map(len, kinds)), most):
+            traces, observations, scores = kinds
+            end = start + most
+            yield EntityKeys(set(traces[start:end]), set(observations[start:end]), set(scores[start:end]))
 
 
 class SharedKeys(NamedTuple):
