@@ -90,3 +90,13 @@ def test_what_is_released_is_there_again(sizes: list[tuple[str, int]]) -> None:
 
     assert used[-1] == 0
     assert fill(room, "a") == 600
+
+
+def test_room_is_shared_while_more_than_one_project_holds_something() -> None:
+    room, seen = make_room(), list[bool]()
+    for project in ("shop", "shop", "till"):
+        room.reserve(project, 10, held=0)
+        seen.append(room.shared)
+    room.release("till", 10)
+
+    assert [*seen, room.shared] == [False, False, True, False]

@@ -75,6 +75,8 @@ class Call:
         if size > _THREAD_BYTES:
             async with traffic.parsers.hold(project, size):
                 return await asyncio.to_thread(function, *args, **kwargs)
+        if not traffic.requests.shared:
+            return function(*args, **kwargs)
         async with traffic.turns.hold(project, 1):
             result = function(*args, **kwargs)
             # The turn lasts until the loop has been round, so that those of other projects come in between.

@@ -20,6 +20,11 @@ class Room:
         self._used = 0
         self._held: dict[str, int] = {}
 
+    @property
+    def shared(self) -> bool:
+        """Whether more than one project holds something."""
+        return len(self._held) > 1
+
     def reserve(self, project: str, size: int, *, held: int) -> None:
         """Grant `size` more to one who holds `held` of what its project holds. Who is alone is always granted. Raises Refusal."""
         mine = self._held.get(project, 0)
