@@ -201,11 +201,14 @@ class Meter:
             await self._room.wait()
 
     async def _wait_for_later_release(self, partition: int, error: NewerRecordError) -> None:
-        """Neither merge nor commit it: a meter of the release that wrote it takes this partition over, or this process's place."""
+        """Neither merge nor commit it: a meter of the release that wrote it takes this partition over, or this process's place.
+
+        All partitions come in one stream, so that the others wait too, and nobody is stalled.
+        """
         while partition in self._taken:
-            self._health.block(_consumer_name(partition), str(error))
+            self._health.block("later release", f"{_consumer_name(partition)}: {error}")
             await asyncio.sleep(AWAY_SECONDS)
-        self._health.clear(_consumer_name(partition))
+        self._health.clear("later release")
 
     async def _load(self, parts: Sequence[CostPart]) -> None:
         keys = [key_of(part) for part in parts]
