@@ -3,7 +3,7 @@
 import pytest
 
 from tailrace.assembler import intake
-from tailrace.assembler.batch import RawRecord, Superseded
+from tailrace.assembler.batch import EVENT_BYTES, RawRecord, Superseded
 from tailrace.assembler.intake import Intake
 from tests.fakes import FakeRawLog, RawTopic
 
@@ -182,10 +182,23 @@ async def test_the_position_is_that_of_the_next_record_to_fold(started: Intake) 
 
 
 async def test_a_batch_takes_no_more_than_its_events_and_always_one_record(
-    started: Intake, monkeypatch: pytest.MonkeyPatch
+    log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started = Intake(0, log, max_bytes=1_000_000)
+    await started.start(5)
     monkeypatch.setattr(intake, "BATCH_EVENTS", 10)
-    for offset, events in ((5, b"4"), (6, b"x"), (7, b"5"), (8, b"50"), (9, b"1")):
+    for offset, events in ((5, b"4"), (6, b"x"), (7, b"6"), (8, b"50"), (9, b"1")):
         started.offer(RawRecord(offset, {"events": events}, b""))
 
     assert [taken(started) for _ in range(3)] == [[5, 6, 7], [8], [9]]
+
+
+async def test_many_tiny_events_fill_the_bound_as_few_large_ones_do(log: FakeRawLog) -> None:
+    tiny = Intake(0, log, max_bytes=100_000)
+    await tiny.start(5)
+    for offset in range(5, 8):
+        tiny.offer(RawRecord(offset, {"events": b"100"}, bytes(4_000)))
+    tiny.note_folded(tiny.take_batch())
+
+    assert tiny.pending_bytes == 2 * (4_200 + 100 * EVENT_BYTES)
+    assert not tiny.has_room

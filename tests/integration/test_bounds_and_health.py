@@ -29,8 +29,8 @@ async def test_no_more_than_the_bound_is_folded_ahead_of_postgres(world: World) 
             world.topic.append(large(f"g{number}"))
         await eventually(lambda: worker.log.paused)
         await asyncio.sleep(0.5)
-        ahead = sum(record.bytes for record in world.topic.records[: len(world.assembled)])
-        assert 4096 <= ahead < 4096 + 2 * world.topic.records[0].bytes
+        ahead = sum(record.weight for record in world.topic.records[: len(world.assembled)])
+        assert 4096 <= ahead < 4096 + 2 * world.topic.records[0].weight
 
         async with sink.running():
             await world.all_applied()

@@ -41,6 +41,8 @@ ASIDE_BYTES: Final = 256 * 1024
 
 STEP_CHANGES: Final = 1_000
 
+EVENT_BYTES: Final = 500
+
 LOADED_KEYS: Final = 1_000
 """What one query loads of each kind: a large record may touch so much that one would not end in its time."""
 
@@ -85,9 +87,14 @@ class RawRecord(NamedTuple):
 
     @property
     def stated_events(self) -> int:
-        """What its headers state, 1 if they cannot be read."""
+        """What its headers state, 0 if they cannot be read."""
         stated = self.headers.get("events", b"")
-        return int(stated) if stated.isdigit() and len(stated) < 10 else 1
+        return int(stated) if stated.isdigit() and len(stated) < 10 else 0
+
+    @property
+    def weight(self) -> int:
+        """Its bytes, and what its events take beyond theirs once they are folded: tiny ones take far more than they are sent in."""
+        return self.bytes + EVENT_BYTES * self.stated_events
 
     def fingerprint(self) -> str:
         """A digest of what the edge wrote: the log's identity at this offset."""

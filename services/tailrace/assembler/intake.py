@@ -112,14 +112,14 @@ class Intake:
         self._expected += 1
         self._moved_at = time.monotonic()
         self._queue.append(record)
-        self._queued_bytes += record.bytes
+        self._queued_bytes += record.weight
         self._pause_if_full()
         return True
 
     def take_first(self) -> RawRecord:
         """The next record alone."""
         record = self._queue.popleft()
-        self._queued_bytes -= record.bytes
+        self._queued_bytes -= record.weight
         return record
 
     def take_batch(self) -> list[RawRecord]:
@@ -130,7 +130,7 @@ class Intake:
         most = min(BATCH_BYTES, self._max_bytes - self.pending_bytes)
         while self._queue and len(batch) < most_records and ((size < most and events < BATCH_EVENTS) or not batch):
             batch.append(self.take_first())
-            size += batch[-1].bytes
+            size += batch[-1].weight
             events += batch[-1].stated_events
         return batch
 
@@ -144,8 +144,8 @@ class Intake:
         for record in batch:
             received = record.headers.get("received", b"")
             received_at = int(received) / 1e6 if received.isdigit() else now
-            self._pending.append(Pending(record.offset, record.bytes, received_at))
-            self.pending_bytes += record.bytes
+            self._pending.append(Pending(record.offset, record.weight, received_at))
+            self.pending_bytes += record.weight
 
     def settle(self, applied_origin: int) -> None:
         """Let go of what is applied, and let the log go on once half of the bound is free."""
