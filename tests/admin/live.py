@@ -16,10 +16,11 @@ from tailrace.core.model import ProjectId
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.kafka import make_consumer, make_producer
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.settings import Kafka
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import CostPartsRecord, decode_record
 from tailrace.wire.topics import RawHeaders, decode_raw_headers, partition_of, topics_of
 from tests.events import Event

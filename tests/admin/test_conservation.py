@@ -133,6 +133,22 @@ def test_what_an_operator_gave_up_is_told_and_breaks_nothing(tailrace: Tailrace,
     assert [tuple(line.values()) for line in found.json["events"]] == [("shop", 10, 5, 0, 3, 2, 0, "whole")]
 
 
+def test_a_log_that_took_the_place_of_another_counts_from_where_the_operator_let_it_go_on(
+    tailrace: Tailrace, world: World, query: Query
+) -> None:
+    world.accept(5, 2, 3)
+    world.apply(1, applied=70)
+    query(
+        "insert into stream_commands (partition, command, operator, reason, applied_origin_before, applied_origin_after)"
+        " values (0, 'accept-other-log', 'eve', 'Kafka was lost', 0, 1)"
+    )
+
+    found = tailrace("conservation", "--json")
+
+    assert found.code == 0
+    assert [tuple(line.values()) for line in found.json["events"]] == [("shop", 80, 70, 0, 3, 7, 0, "partial")]
+
+
 def test_a_quick_check_reads_only_what_is_in_flight_and_says_so(tailrace: Tailrace, world: World) -> None:
     world.accept(5, 2)
     world.apply(0, applied=4)

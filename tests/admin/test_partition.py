@@ -3,7 +3,7 @@
 import pytest
 
 from tailrace.core.model import ProjectId
-from tailrace.wire.topics import RawHeaders
+from tailrace.wire.topics import RawHeaders, fingerprint_of
 from tests.admin.conftest import PublishRaw, Query, Tailrace
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("kafka_bootstrap")]
@@ -65,7 +65,29 @@ def test_accepting_a_loss_moves_the_origin_and_fences_the_owner(
     )[0]
     assert tuple(row.values()) == (None, -1, None, None, 8)
     command = query("select command, applied_origin_before, applied_origin_after from stream_commands")
-    assert [tuple(one.values()) for one in command] == [("accept-loss", 90, -1)]
+    assert [tuple(one.values()) for one in command] == [("accept-other-log", 90, -1)]
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "command"),
+    [(fingerprint_of(dict(HEADERS.encode()), b"{}"), "accept-loss"), ("00", "accept-other-log")],
+)
+def test_a_loss_is_told_from_another_log_by_the_record_that_was_applied_last(
+    tailrace: Tailrace, publish_raw: PublishRaw, query: Query, fingerprint: str, command: str
+) -> None:
+    for _ in range(3):
+        publish_raw(0, b"{}", HEADERS)
+    query(
+        "update stream_progress set halted_reason = 'a record that cannot be applied', applied_origin = 0,"
+        f" applied_fingerprint = decode('{fingerprint}', 'hex') where partition = 0"
+    )
+
+    resumed = tailrace(
+        "partition", "resume", "--partition", "0", "--reason", "go on", "--accept-loss", "--applied-origin", "1"
+    )
+
+    assert resumed.code == 0
+    assert [one["command"] for one in query("select command from stream_commands")] == [command]
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,13 @@ from tailrace.query.app import create_app
 from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.postgres import open_pool
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Postgres, Secret, Settings
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tailrace.wire.topics import decode_raw_headers
 from tests.chaos.prices import change_prices

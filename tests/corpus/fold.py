@@ -11,9 +11,10 @@ from tailrace.assembler.batch import BatchFolder, RawRecord
 from tailrace.assembler.repository import Repository
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime.failures import FailureBudget
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tests.integration.partition import read_everything
 

@@ -10,11 +10,12 @@ from tailrace.assembler.batch import BatchFolder, RawRecord
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.pricing import load_price_table
 from tailrace.runtime.failures import FailureBudget
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.resources import schemas
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tailrace.wire.topics import RawHeaders, decode_raw_headers
 

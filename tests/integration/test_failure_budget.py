@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from tailrace.assembler import batch
+from tailrace.assembler import batch, witness
 from tailrace.assembler.mapping import Mapped
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.failures import MOST_FAILURES
@@ -31,7 +31,8 @@ def _break_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(headers: RawHeaders, payload: bytes) -> Mapped:
         raise AttributeError("a fault of our own")
 
-    monkeypatch.setattr(batch, "map_record", fail)
+    for module in (batch, witness):
+        monkeypatch.setattr(module, "map_record", fail)
 
 
 def _append(world: World, records: int, *projects: str, model: str = "gpt-4o-mini") -> None:
@@ -94,11 +95,24 @@ async def test_a_crash_before_the_budget_is_spent_gives_no_new_budget(
     assert await _letters(world) == MOST_FAILURES
 
 
-async def test_one_projects_odd_records_halt_nobody(world: World) -> None:
+async def test_a_release_that_breaks_every_record_stops_although_others_were_applied_lately(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _append(world, 10, "other")
+    async with world.worker().running(), world.sink().running():
+        await world.all_applied()
+    _append(world, 100, "p")
+    _break_reading(monkeypatch)
+    async with world.worker().running(), world.sink().running():
+        assert "failed unexpectedly" in await world.halted()
+
+    assert await _letters(world) == MOST_FAILURES
+
+
+async def test_one_projects_odd_records_halt_nobody_however_many_come_together(world: World) -> None:
     _append(world, 2, "good")
-    for _ in range(3):
-        _append(world, 15, "odd", model="brittle")
-        _append(world, 1, "good")
+    _append(world, 45, "odd", model="brittle")
+    _append(world, 3, "good")
     async with world.worker(prices=BrittleTable()).running(), world.sink().running():
         await world.all_applied(seconds=60)
 

@@ -9,9 +9,10 @@ import pytest
 from tailrace.assembler.repository import LoadedShared
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.assembler.state import SharedKeys
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.sink.plan import Stored
 from tailrace.sink.repository import PartitionTransaction, Repository
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
 from tests.integration.worker import Sink, World, generation

@@ -11,13 +11,15 @@ from tailrace.assembler.app import Assembler
 from tailrace.assembler.owner import Tools
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.state import PartitionState
+from tailrace.assembler.witness import Witness
 from tailrace.core.pricing import PriceTable, load_price_table
 from tailrace.runtime.probes import Health
+from tailrace.runtime.raw_record import RawGoneError, RawOrigin
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Processing
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
-from tailrace.sink.writer import PartitionWriter, RawGoneError, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
 from tests.events import Event
 from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic, eventually
@@ -48,6 +50,7 @@ class Worker:
         repository: Repository | None = None,
         prices: PriceTable = PRICES,
     ) -> None:
+        self._topic = topic
         self.log = FakeRawLog(topic)
         self.sender = FakeSender(topics)
         self.clock = Clock()
@@ -63,10 +66,14 @@ class Worker:
             partitions=1,
             limits=limits or Processing(),
             health=self.health,
+            witness=Witness(self.repository, self._fetch_raw, prices, limits or Processing()),
             fenced_pause_seconds=0.2,
         )
         self.assembler = Assembler(lambda: self.tools)
         self._stop = asyncio.Event()
+
+    async def _fetch_raw(self, _: int, offset: int) -> RawOrigin:
+        return read_raw(self._topic, offset)
 
     @property
     def state(self) -> PartitionState | None:
@@ -128,10 +135,7 @@ class Sink:
                 await asyncio.sleep(0.02)
 
     async def _fetch_raw(self, _: int, offset: int) -> RawOrigin:
-        record = self._topic.read(offset)
-        if record is None:
-            raise RawGoneError(f"the raw log begins at {self._topic.first}")
-        return RawOrigin(self._topic.headers_of(offset), record.value)
+        return read_raw(self._topic, offset)
 
 
 class World:
@@ -222,3 +226,11 @@ def _read(value: bytes) -> AssembledRecord | None:
         return decode_record(value, AssembledRecord)
     except BadRecordError:
         return None
+
+
+def read_raw(topic: RawTopic, offset: int) -> RawOrigin:
+    """A raw record again, as `tailrace.runtime.raw_record` reads it."""
+    record = topic.read(offset)
+    if record is None:
+        raise RawGoneError(f"the raw log begins at {topic.first}")
+    return RawOrigin(topic.headers_of(offset), record.value)

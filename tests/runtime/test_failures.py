@@ -7,6 +7,7 @@ from tailrace.runtime.failures import (
     RUN_RECORDS,
     WINDOW_RECORDS,
     FailureBudget,
+    SuspiciousRunError,
     TooManyFailuresError,
 )
 
@@ -16,13 +17,22 @@ def spend_run(budget: FailureBudget, length: int, *projects: str, first: int = 0
         budget.spend(projects[number % len(projects)], first + number)
 
 
-def test_many_failures_of_one_project_stop_nothing_while_others_are_applied() -> None:
-    budget = FailureBudget()
-    for number in range(10 * WINDOW_RECORDS):
-        if number % 500 == 0:
-            budget.note_fine("other", number)
-        else:
-            budget.spend("p", number)
+def test_a_run_of_failures_of_one_project_is_suspicious_and_who_else_was_applied_is_told() -> None:
+    for fine, told in (({}, False), ({"other": 0}, True), ({"p": 0}, False)):
+        budget = FailureBudget(fine=fine)
+        spend_run(budget, MOST_FAILURES, "p", first=1)
+        with pytest.raises(SuspiciousRunError, match="21 of the last 40 records failed unexpectedly") as suspicious:
+            budget.spend("p", 1 + MOST_FAILURES)
+
+        assert (suspicious.value.origin, suspicious.value.others_are_fine) == (1 + MOST_FAILURES, told)
+
+
+def test_failures_that_are_known_to_be_their_senders_raise_no_suspicion_again() -> None:
+    failed = [(number, "p") for number in range(100)]
+    spend_run(FailureBudget(failed, acquitted=99), MOST_FAILURES, "p", first=100)
+
+    with pytest.raises(SuspiciousRunError):
+        spend_run(FailureBudget(failed, acquitted=98), MOST_FAILURES, "p", first=100)
 
 
 def test_odd_records_among_the_good_ones_of_the_only_project_stop_nothing() -> None:
@@ -34,21 +44,14 @@ def test_odd_records_among_the_good_ones_of_the_only_project_stop_nothing() -> N
             budget.spend("p", number)
 
 
-def test_when_nearly_all_that_the_only_project_sends_fails_it_is_too_much() -> None:
-    budget = FailureBudget()
-    budget.note_fine("p", 99)
-    spend_run(budget, MOST_FAILURES, "p", first=100)
-
-    with pytest.raises(TooManyFailuresError, match="21 of the last 40 records failed unexpectedly, and nobody else's"):
-        budget.spend("p", 100 + MOST_FAILURES)
-
-
 def test_who_was_applied_long_ago_speaks_for_nobody_now() -> None:
     budget = FailureBudget(fine={"other": 0})
     spend_run(budget, MOST_FAILURES, "p", first=WINDOW_RECORDS)
 
-    with pytest.raises(TooManyFailuresError):
+    with pytest.raises(SuspiciousRunError) as suspicious:
         budget.spend("p", WINDOW_RECORDS + MOST_FAILURES)
+
+    assert not suspicious.value.others_are_fine
 
 
 def test_as_many_failures_of_several_projects_as_are_allowed_stop_nothing() -> None:

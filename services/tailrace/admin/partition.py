@@ -19,6 +19,7 @@ from tailrace.admin.command import (
 )
 from tailrace.admin.raw_log import Bounds, open_raw_log
 from tailrace.runtime.settings import Settings
+from tailrace.wire.topics import fingerprint_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,13 +76,14 @@ async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
         row = _require_halted(
             await connection.fetchrow(QUERIES["lock_halted"], arguments.partition), arguments.partition
         )
-        after: int = row["applied_origin"]
+        command, after = "resume", row["applied_origin"]
         if arguments.accept_loss:
-            after = await _check_origin(settings, arguments.partition, arguments.applied_origin)
+            after = arguments.applied_origin
+            command = await _name_loss(settings, arguments.partition, row, after)
         await connection.execute(
             QUERIES["record_command"],
             arguments.partition,
-            "accept-loss" if arguments.accept_loss else "resume",
+            command,
             arguments.operator or login_name(),
             arguments.reason,
             row["applied_origin"],
@@ -101,15 +103,21 @@ def _require_halted(row: asyncpg.Record | None, partition: int) -> asyncpg.Recor
     return row
 
 
-async def _check_origin(settings: Settings, partition: int, origin: int) -> int:
+async def _name_loss(settings: Settings, partition: int, row: asyncpg.Record, origin: int) -> str:
+    """What going on after `origin` means: a loss in the log that was applied so far, or another log. Raises OperatorError."""
+    applied, fingerprint = row["applied_origin"], row["applied_fingerprint"]
     async with open_raw_log(settings.kafka) as log:
         first, end = (await log.bounds([partition]))[partition]
+        last = await log.find(partition, applied)
     if not first - 1 <= origin <= end - 1:
         raise OperatorError(
             f"expected --applied-origin from {first - 1} (apply all that the log has) to {end - 1} (apply only what comes "
             f"from now on), got {origin}"
         )
-    return origin
+    if end <= applied:
+        return "accept-other-log"
+    is_same = last is None or fingerprint is None or fingerprint_of(last.headers, last.value) == fingerprint.hex()
+    return "accept-loss" if is_same else "accept-other-log"
 
 
 def _describe(row: asyncpg.Record, bounds: Bounds) -> dict[str, object]:

@@ -95,7 +95,7 @@ select partition, epoch, owner, applied_origin, applied_received_at, position, h
 from stream_progress order by partition
 
 -- name: lock_halted
-select applied_origin, halted_reason from stream_progress where partition = $1 for update
+select applied_origin, applied_fingerprint, halted_reason from stream_progress where partition = $1 for update
 
 -- name: record_command
 insert into stream_commands (partition, command, operator, reason, applied_origin_before, applied_origin_after)
@@ -122,7 +122,8 @@ select project_id, partition, accepted, applied, dead_lettered from event_counts
 
 -- name: read_losses
 -- Where an operator let a partition go on elsewhere.
-select id, partition, applied_origin_before, applied_origin_after from stream_commands where command = 'accept-loss' order by id
+select id, partition, applied_origin_before, applied_origin_after, command = 'accept-other-log' as in_other_log
+from stream_commands where command in ('accept-loss', 'accept-other-log') order by id
 
 -- name: read_costs
 -- Each project's counted cost, and the same money in the three kinds of windows.

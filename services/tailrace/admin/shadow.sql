@@ -23,7 +23,7 @@ select partition, applied_origin, applied_received_at from stream_progress order
 
 -- name: find_loss
 -- Where the log is another since then: its offsets before and after do not speak of the same records.
-select partition, created_at from stream_commands where command = 'accept-loss' and created_at >= $1 order by created_at desc limit 1
+select partition, created_at from stream_commands where command in ('accept-loss', 'accept-other-log') and created_at >= $1 order by created_at desc limit 1
 
 -- name: note_moved
 insert into {shadow}.replay_moved (kind, project_id, id)

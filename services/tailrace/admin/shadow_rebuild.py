@@ -22,10 +22,11 @@ from tailrace.assembler.sender import assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.kafka import MAX_RECORD_BYTES
+from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.settings import Processing
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
-from tailrace.sink.writer import PartitionWriter, RawOrigin
+from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, decode_record
 from tailrace.wire.topics import Topics, decode_raw_headers
 

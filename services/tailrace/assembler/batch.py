@@ -4,7 +4,6 @@ Raises Superseded when a read shows that the partition has another owner or has 
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple, ParamSpec, TypeVar
@@ -31,6 +30,7 @@ from tailrace.wire.topics import (
     NewerHeadersError,
     RawHeaders,
     decode_raw_headers,
+    fingerprint_of,
     headers_of_unreadable,
 )
 
@@ -97,10 +97,8 @@ class RawRecord(NamedTuple):
         return self.bytes + EVENT_BYTES * self.stated_events
 
     def fingerprint(self) -> str:
-        """A digest of what the edge wrote: the log's identity at this offset."""
-        digest = hashlib.blake2b(self.value, digest_size=16)
-        digest.update(self.headers.get("received", b"") + self.headers.get("project", b""))
-        return digest.hexdigest()
+        """The log's identity at this offset."""
+        return fingerprint_of(self.headers, self.value)
 
 
 @contextmanager
@@ -235,7 +233,8 @@ class BatchFolder:
         try:
             self._budget.spend(headers.project_id, record.offset)
         except TooManyFailuresError as error:
-            raise TooManyFailuresError(f"{error}; the record at {record.offset}: {doom.detail}") from None
+            error.args = (f"{error}; the record at {record.offset}: {doom.detail}",)
+            raise
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)

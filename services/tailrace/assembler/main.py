@@ -12,12 +12,14 @@ from tailrace.assembler.app import Assembler, connect
 from tailrace.assembler.owner import Tools, fenced_pause_seconds
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.sender import KafkaSender
+from tailrace.assembler.witness import Witness
 from tailrace.core.pricing import load_price_table
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
+from tailrace.runtime.raw_record import raw_reader
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
 from tailrace.runtime.startup import pool_when_answered, raw_partitions
@@ -52,15 +54,20 @@ async def _run_app(
     topics = topics_of(settings.kafka.topic_prefix)
     app = make_faust_app(f"{settings.kafka.topic_prefix}assembler", settings.kafka, datadir=datadir)
     sender = KafkaSender(settings.kafka, client_id="tailrace-assembler")
+    repository = Repository(pool)
+    prices = load_price_table((schemas() / "prices.json").read_bytes())
     tools = Tools(
         log=FaustTopic(app, topics.raw),
-        repository=Repository(pool),
+        repository=repository,
         sender=sender,
-        prices=load_price_table((schemas() / "prices.json").read_bytes()),
+        prices=prices,
         topics=topics,
         partitions=partitions,
         limits=settings.processing,
         health=health,
+        witness=Witness(
+            repository, raw_reader(settings.kafka, client_id="tailrace-assembler-raw"), prices, settings.processing
+        ),
         fenced_pause_seconds=fenced_pause_seconds(settings.kafka),
     )
     assembler = Assembler(lambda: tools)

@@ -14,9 +14,10 @@ from tailrace.assembler.intake import GAP_SECONDS, Intake, RawLog
 from tailrace.assembler.letters import Doom
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
+from tailrace.assembler.witness import Witness
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
-from tailrace.runtime.failures import TooManyFailuresError
+from tailrace.runtime.failures import SuspiciousRunError, TooManyFailuresError
 from tailrace.runtime.kafka import KAFKA_ERRORS, MAX_RECORD_BYTES, heartbeat_seconds
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
@@ -44,6 +45,7 @@ class Tools(NamedTuple):
     partitions: int
     limits: Processing
     health: Health
+    witness: Witness
     fenced_pause_seconds: float
 
 
@@ -101,6 +103,7 @@ class PartitionOwner:
         self._superseded: Superseded | None = None
         self._failed_once: set[int] = set()
         self._doomed: dict[int, Doom] = {}
+        self._acquitted = -1
         self._committed = -1
         self._reading = False
         self._in_hand: int | None = None
@@ -134,9 +137,12 @@ class PartitionOwner:
         self._wake.set()
 
     async def acknowledge(self) -> None:
-        """Commit what is applied to the consumer group, so that its lag is the distance between accepted and stored."""
+        """Commit what is applied to the consumer group, so that its lag is the distance between accepted and stored.
+
+        Not before the log is known to be the one that it is applied of.
+        """
         folder = self._folder
-        if folder is not None and folder.applied_seen != self._committed:
+        if folder is not None and self._reading and folder.applied_seen != self._committed:
             committing = folder.applied_seen
             await self._tools.log.commit(self.partition, committing + 1)
             self._committed = committing
@@ -221,7 +227,7 @@ class PartitionOwner:
             tools.prices,
             max_state_bytes=tools.limits.max_state_bytes,
             max_spans=tools.limits.max_spans_per_trace,
-            budget=await tools.repository.read_budget(self.partition, epoch.applied_origin),
+            budget=await tools.repository.read_budget(self.partition, epoch.applied_origin, acquitted=self._acquitted),
         )
 
     def _note_failure(self, error: FoldFailedError) -> None:
@@ -275,6 +281,15 @@ class PartitionOwner:
         await self._tools.repository.halt_partition(epoch, reason)
         raise Superseded("halted")
 
+    async def _find_guilty(self, epoch: Epoch, error: SuspiciousRunError) -> None:
+        """Halt if the fault is ours; else it is the sender's, and the next epoch buries on. Raises Superseded."""
+        accused = await self._tools.witness.accuses_us(self.partition, error.origin)
+        if accused or (accused is None and not error.others_are_fine):
+            await self._halt(epoch, str(error))
+        log.warning("assembler.sender.odd", partition=self.partition, origin=error.origin, detail=str(error))
+        self._acquitted = error.origin
+        raise Superseded("sender_odd")
+
     async def _next_batch(self) -> list[RawRecord]:
         """The next records in order, once there is room for more unapplied ones."""
         while True:
@@ -308,6 +323,9 @@ class PartitionOwner:
         started = time.monotonic()
         try:
             assembled = await folder.fold(batch, self._doomed)
+        except SuspiciousRunError as error:
+            await self._find_guilty(folder.epoch, error)
+            raise
         except TooManyFailuresError as error:
             await self._halt(folder.epoch, str(error))
             raise

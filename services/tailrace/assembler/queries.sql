@@ -26,6 +26,10 @@ where partition = $1 and origin > $2 and origin <= $3 and reason in ('internal_e
 select project_id, last_applied_origin from event_counts
 where partition = $1 and last_applied_origin > $2 and last_applied_origin <= $3
 
+-- name: last_used_origin
+-- The last record of a partition, up to $2, of which an event was applied.
+select max(last_applied_origin) from event_counts where partition = $1 and last_applied_origin between 0 and $2
+
 -- name: load_entities
 -- What a batch of raw records touches, with the progress that it is as of: one statement, so one snapshot.
 -- Money as text (JSON numbers would be read as floats), times in microseconds since 1970.

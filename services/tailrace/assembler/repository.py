@@ -99,7 +99,11 @@ class Repository:
         """Let the partition stand still until an operator decides; nothing happens if its owner is another by now."""
         await self._pool.execute(self._queries["halt_partition"], epoch.partition, epoch.number, epoch.owner, reason)
 
-    async def read_budget(self, partition: int, origin: int) -> FailureBudget:
+    async def last_used_origin(self, partition: int, up_to: int) -> int | None:
+        """The last raw record of a partition, up to an origin, of which an event was applied."""
+        return await self._pool.fetchval(self._queries["last_used_origin"], partition, up_to)
+
+    async def read_budget(self, partition: int, origin: int, *, acquitted: int) -> FailureBudget:
         """What failed for a fault of our own, and whose events were applied, within the partition's last records up to `origin`."""
         window = (partition, origin - WINDOW_RECORDS, origin)
         failed = await self._pool.fetch(self._queries["read_failures"], *window)
@@ -107,6 +111,7 @@ class Repository:
         return FailureBudget(
             [(row["origin"], row["project_id"]) for row in failed],
             {row["project_id"]: row["last_applied_origin"] for row in fine},
+            acquitted=acquitted,
         )
 
     async def load_entities(self, partition: int, keys: EntityKeys) -> LoadedEntities:

@@ -123,7 +123,7 @@ class EventAudit:
         tally = self._tallies.setdefault(number, Tally())
         losses = snapshot.losses_of(number)
         newest = max((one.id for one in losses), default=0)
-        if newest > self._heeded.setdefault(number, newest) and not any(one.goes_back for one in losses):
+        if newest > self._heeded.setdefault(number, newest) and not any(one.replaces_log for one in losses):
             # An operator has decided on this log: what it holds now counts, not what it held.
             tally.cut_from(bounds.first)
         self._heeded[number] = newest

@@ -71,7 +71,7 @@ class Move(NamedTuple):
 def plan_partition(snapshot: Snapshot, partition: int, bounds: Bounds, tally: Tally) -> Plan:
     """What to do; what the tally has and the stored count already includes is forgotten."""
     stored, applied = snapshot.stored.get(partition), snapshot.applied[partition]
-    was_replaced = any(one.goes_back for one in snapshot.losses_of(partition))
+    was_replaced = any(one.replaces_log for one in snapshot.losses_of(partition))
     if stored is None:
         known = bounds.first == 0 and not was_replaced
         return Plan("begin") if known else Plan("take_over", "the log no longer has its beginning")
@@ -128,7 +128,7 @@ def count_given_up(snapshot: Snapshot, partition: int, tally: Tally) -> Counter[
     losses = snapshot.losses_of(partition)
 
     def was_left(offset: int) -> bool:
-        return is_given_up(losses, partition, offset) or any(one.goes_back and offset > one.before for one in losses)
+        return is_given_up(losses, partition, offset) or any(one.replaces_log and offset > one.before for one in losses)
 
     return tally.count(tally.first, tally.next, where=was_left)
 

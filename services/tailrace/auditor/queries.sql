@@ -11,7 +11,8 @@ select partition, applied_origin from stream_progress
 select project_id, partition, accepted, applied, dead_lettered from event_counts
 
 -- name: read_losses
-select id, partition, applied_origin_before, applied_origin_after from stream_commands where command = 'accept-loss' order by id
+select id, partition, applied_origin_before, applied_origin_after, command = 'accept-other-log' as in_other_log
+from stream_commands where command in ('accept-loss', 'accept-other-log') order by id
 
 -- name: read_progress
 select partition, counted_origin, command_id, verified_at from audit_progress

@@ -4,7 +4,7 @@ In each partition, up to the applied origin: accepted = applied + dead-lettered,
 operator gave up. What lies beyond the applied origin is in flight and breaks nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -51,27 +51,35 @@ class Account(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """An operator's recorded word: the partition went on `after` an origin, where before it stood at another."""
+    """An operator's recorded word: the partition went on `after` an origin, where before it stood at another, maybe of another log."""
 
     id: int
     partition: int
     before: int
     after: int
+    in_other_log: bool = False
 
     @property
-    def goes_back(self) -> bool:
-        """The log is not the one that was counted first."""
-        return self.after < self.before
+    def replaces_log(self) -> bool:
+        """The log is not the one that was counted before."""
+        return self.in_other_log or self.after < self.before
 
 
-def is_given_up(losses: Iterable[Loss], partition: int, offset: int) -> bool:
-    """Whether an operator went past this record without applying it."""
-    return any(one.partition == partition and one.before < offset <= one.after for one in losses)
+def is_given_up(losses: Sequence[Loss], partition: int, offset: int) -> bool:
+    """Whether an operator went past this record without applying it. `losses`: the oldest first; those of an older log say nothing."""
+    for one in reversed(losses):
+        if one.partition != partition:
+            continue
+        if (one.replaces_log or one.before < offset) and offset <= one.after:
+            return True
+        if one.replaces_log:
+            return False
+    return False
 
 
 def replaced_logs(losses: Iterable[Loss]) -> set[int]:
     """Partitions whose log is not the one that was counted first."""
-    return {one.partition for one in losses if one.goes_back}
+    return {one.partition for one in losses if one.replaces_log}
 
 
 def why_not_comparable(partition: int, applied: int, first: int, end: int) -> str | None:

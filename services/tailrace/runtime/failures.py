@@ -17,19 +17,35 @@ class TooManyFailuresError(Exception):
     """So many unexpected failures that the fault is ours: the partition must stand still until a person looks. The text is the reason."""
 
 
+class SuspiciousRunError(TooManyFailuresError):
+    """Nearly all of the last records failed, the one at `origin` too: an odd sender's fault, or ours.
+
+    `others_are_fine`: events of another project were applied lately, which speaks for us; a record that was used before and is tried
+    again says more.
+    """
+
+    def __init__(self, reason: str, origin: int, *, others_are_fine: bool) -> None:
+        super().__init__(reason)
+        self.origin = origin
+        self.others_are_fine = others_are_fine
+
+
 class FailureBudget:
     """Unexpected failures among the last records of a partition. Too many are
 
     - more than 20 of the last 1,000 records, of 2 projects or more: no sender is at fault for another;
-    - more than 20 of the last 40 records, while no event of any other project was applied within the last 1,000: here the only
-      sender there is may be odd, or we are broken, and standing still keeps nobody else waiting.
+    - more than 20 of the last 40 records, whoever sent them: here one sender may be odd, or we are broken.
 
-    `failed`: (origin, project) of failures before. `fine`: by project, the last record of which something was applied.
+    `failed`: (origin, project) of failures before. `fine`: by project, the last record of which something was applied. Failures up to
+    the `acquitted` origin are known to be their sender's.
     """
 
-    def __init__(self, failed: Iterable[tuple[int, str]] = (), fine: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, failed: Iterable[tuple[int, str]] = (), fine: Mapping[str, int] | None = None, *, acquitted: int = -1
+    ) -> None:
         self._failed = dict(failed)
         self._fine = dict(fine or {})
+        self._acquitted = acquitted
 
     def note_fine(self, project_id: str, origin: int) -> None:
         """Something of the record at `origin` could be used."""
@@ -38,7 +54,10 @@ class FailureBudget:
             self._fine = {project: last for project, last in self._fine.items() if _is_within(last, origin)}
 
     def spend(self, project_id: str, origin: int) -> None:
-        """The record at `origin` failed unexpectedly; the same one again is no other failure. Raises TooManyFailuresError."""
+        """The record at `origin` failed unexpectedly; the same one again is no other failure.
+
+        Raises TooManyFailuresError, SuspiciousRunError.
+        """
         self._failed[origin] = project_id
         recent = {at: project for at, project in self._failed.items() if _is_within(at, origin)}
         self._failed = recent
@@ -47,10 +66,12 @@ class FailureBudget:
             raise TooManyFailuresError(
                 f"{len(recent)} of the last {WINDOW_RECORDS} records, of {len(projects)} projects, failed unexpectedly"
             )
-        run = sum(_is_within(at, origin, RUN_RECORDS) for at in recent)
-        if run > MOST_FAILURES and not self._others_are_fine(projects, origin):
-            raise TooManyFailuresError(
-                f"{run} of the last {RUN_RECORDS} records failed unexpectedly, and nobody else's were applied lately"
+        run = sum(_is_within(at, origin, RUN_RECORDS) for at in recent if at > self._acquitted)
+        if run > MOST_FAILURES:
+            raise SuspiciousRunError(
+                f"{run} of the last {RUN_RECORDS} records failed unexpectedly",
+                origin,
+                others_are_fine=self._others_are_fine(projects, origin),
             )
 
     def _others_are_fine(self, failing: set[str], origin: int) -> bool:

@@ -16,11 +16,11 @@ from tailrace.runtime.log import get_logger
 from tailrace.runtime.partitions import DAYS_AHEAD, DAYS_BACK, ensure_day_partitions
 from tailrace.runtime.postgres import OUTAGE_ERRORS, require_dsn
 from tailrace.runtime.probes import Health
+from tailrace.runtime.raw_record import raw_reader
 from tailrace.runtime.settings import Settings
 from tailrace.runtime.startup import pool_when_answered, raw_partitions, wait_for_kafka
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Whole
-from tailrace.sink.raw import raw_reader
 from tailrace.sink.repository import Repository, create_stages
 from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.topics import topics_of
@@ -51,7 +51,9 @@ async def sink(settings: Settings, health: Health, stop: asyncio.Event) -> None:
         consumer = make_consumer(settings.kafka, group_id=group, client_id="tailrace-sink")
         repository = Repository(pool)
         observer = Observer(settings.processing.max_metric_projects)
-        writer = PartitionWriter(repository, raw_reader(settings.kafka), observer.observe)
+        writer = PartitionWriter(
+            repository, raw_reader(settings.kafka, client_id="tailrace-sink-raw"), observer.observe
+        )
         feeder = SinkConsumer(
             consumer, repository, writer, health, batch_records=settings.processing.sink_batch_records
         )

@@ -9,33 +9,22 @@ Too many of those are no record's fault: the partition stands still instead.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from tailrace.runtime import metrics
-from tailrace.runtime.failures import TooManyFailuresError
+from tailrace.runtime.failures import SuspiciousRunError, TooManyFailuresError
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
+from tailrace.runtime.raw_record import FetchRaw, RawGoneError
 from tailrace.sink.plan import Delivered, Plan, Stored, Whole, is_next, plan_batch
 from tailrace.sink.repository import PartitionTransaction, Repository, UnstorableError
 from tailrace.wire.records import DeadLetter, EventCount
-from tailrace.wire.topics import RawHeaders
 
 log = get_logger(__name__)
-
-
-class RawOrigin(NamedTuple):
-    """A raw record as it was accepted."""
-
-    headers: RawHeaders
-    value: bytes
-
-
-class RawGoneError(Exception):
-    """The raw log does not hold this record any more."""
 
 
 REFUSALS: tuple[type[Exception], ...] = (
@@ -48,9 +37,6 @@ REFUSALS: tuple[type[Exception], ...] = (
 )
 """How Postgres or its driver says that it cannot hold this data. Anything else (SCHEMA_ERRORS, a fault in our own code) is no record's
 fault and ends the process."""
-
-FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
-"""Reads the raw record at (partition, offset). Raises RawGoneError when there is none, KAFKA_ERRORS when it cannot be told."""
 
 
 class Applied(NamedTuple):
@@ -129,7 +115,7 @@ class PartitionWriter:
             if not is_next(stored, whole):
                 return
             try:
-                (await transaction.read_budget(whole.origin)).spend(letter.project_id, whole.origin)
+                await self._spend(transaction, letter.project_id, whole.origin)
             except TooManyFailuresError as error:
                 reason = f"{error}; Postgres refuses the record at {whole.origin}: {letter.detail}"[:2000]
                 await transaction.halt(reason)
@@ -140,6 +126,15 @@ class PartitionWriter:
         log.error(
             "sink.record.refused", partition=partition, origin=whole.origin, project=letter.project_id, detail=detail
         )
+
+    @staticmethod
+    async def _spend(transaction: PartitionTransaction, project_id: str, origin: int) -> None:
+        """Raises TooManyFailuresError. Whose fault a run is cannot be tried out here: that others are applied must do."""
+        try:
+            (await transaction.read_budget(origin)).spend(project_id, origin)
+        except SuspiciousRunError as error:
+            if not error.others_are_fine:
+                raise
 
     @staticmethod
     async def _bury_in(transaction: PartitionTransaction, whole: Whole, letter: DeadLetter, count: EventCount) -> None:

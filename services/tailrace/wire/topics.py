@@ -58,6 +58,13 @@ class RawHeaders(NamedTuple):
         ]
 
 
+def fingerprint_of(headers: Mapping[str, bytes], value: bytes) -> str:
+    """A digest of what an edge wrote: the identity of a log at an offset."""
+    digest = hashlib.blake2b(value, digest_size=16)
+    digest.update(headers.get("received", b"") + headers.get("project", b""))
+    return digest.hexdigest()
+
+
 class BadHeadersError(ValueError):
     """The headers of a raw record are not the ones that an edge writes."""
 

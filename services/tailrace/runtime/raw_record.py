@@ -1,25 +1,39 @@
-"""Reading one raw record again, for the rare assembled record that Postgres refuses: its dead letter keeps the sender's bytes."""
+"""Reading one raw record again, long after it came: its offset in, the headers and bytes that an edge wrote out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 
 from tailrace.runtime.kafka import make_consumer
 from tailrace.runtime.settings import Kafka
-from tailrace.sink.writer import RawGoneError, RawOrigin
-from tailrace.wire.topics import BadHeadersError, decode_raw_headers, topics_of
+from tailrace.wire.topics import BadHeadersError, RawHeaders, decode_raw_headers, topics_of
 
-READ_SECONDS = 20
+READ_SECONDS: Final = 20
 
 
-def raw_reader(settings: Kafka) -> Callable[[int, int], Awaitable[RawOrigin]]:
-    """A function that reads the raw record at (partition, offset). It raises RawGoneError when the log has it no more."""
+class RawOrigin(NamedTuple):
+    """A raw record as it was accepted."""
+
+    headers: RawHeaders
+    value: bytes
+
+
+class RawGoneError(Exception):
+    """The raw log does not hold this record any more."""
+
+
+FetchRaw = Callable[[int, int], Awaitable[RawOrigin]]
+"""Reads the raw record at (partition, offset). Raises RawGoneError when there is none, KAFKA_ERRORS when it cannot be told."""
+
+
+def raw_reader(settings: Kafka, *, client_id: str) -> FetchRaw:
+    """A function that reads raw records of this installation, each by a consumer of its own."""
     topic = topics_of(settings.topic_prefix).raw
 
     async def fetch(partition: int, offset: int) -> RawOrigin:
-        consumer: Any = make_consumer(settings, group_id=None, client_id="tailrace-sink-raw")
+        consumer: Any = make_consumer(settings, group_id=None, client_id=client_id)
         tp = TopicPartition(topic, partition)
         await consumer.start()
         try:

@@ -6,9 +6,8 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 
 from tailrace.core.model import ProjectId
 from tailrace.runtime.kafka import make_admin, make_producer
+from tailrace.runtime.raw_record import RawGoneError, raw_reader
 from tailrace.runtime.settings import Kafka
-from tailrace.sink.raw import raw_reader
-from tailrace.sink.writer import RawGoneError
 from tailrace.wire.topics import RawHeaders, topics_of
 
 pytestmark = pytest.mark.integration
@@ -18,7 +17,7 @@ async def test_a_raw_record_is_read_again_or_told_to_be_gone(kafka_bootstrap: st
     settings = Kafka(bootstrap_servers=kafka_bootstrap, topic_prefix=topic_prefix)
     headers = RawHeaders("ingestion", ProjectId("p"), 1_772_366_400_000_000, 1)
     await _fill(settings, headers)
-    fetch = raw_reader(settings)
+    fetch = raw_reader(settings, client_id="test")
 
     raw = await fetch(0, 2)
     assert (raw.headers, raw.value) == (headers, b"2")
