@@ -37,7 +37,9 @@ COMMANDS = (
     Command(
         "topics", "tailrace.admin.topics", "create the Kafka topics and fix the partition count", is_operators=True
     ),
-    Command("tenant", "tailrace.admin.tenant", "create projects, suspend them, set what they may write", is_operators=True),
+    Command(
+        "tenant", "tailrace.admin.tenant", "create projects, suspend them, set what they may write", is_operators=True
+    ),
     Command("key", "tailrace.admin.key", "create or revoke API keys", is_operators=True),
     Command(
         "dead-letters", "tailrace.admin.dead_letters", "list, show or replay what could not be used", is_operators=True
