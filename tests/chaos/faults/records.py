@@ -52,8 +52,8 @@ async def poison_in_the_middle(round_: Round) -> None:
         )
         found = {row["reason"]: row["n"] for row in rows}
         round_.note(f"poison became {found}")
-        if not found or found.get("internal_error"):
-            round_.problem(f"expected poison to be dead letters of the sender's fault, got {found}")
+        if found.get("internal_error") or sum(found.values()) != len(poison) * PARTITIONS:
+            round_.problem(f"expected {len(poison) * PARTITIONS} dead letters of the sender's fault, got {found}")
 
     round_.check(count_letters)
 

@@ -40,7 +40,10 @@ async def a_gap_in_the_current_epoch_starts_the_owner_over(round_: Round) -> Non
         applied = stored["applied_origin"]
         return _forged(round_, stored) | {"origin": applied + 900, "previous": applied + 899}
 
+    before = await _epochs(round_)
     await _forge_repeatedly(round_, forge)
+    if await _epochs(round_) == before:
+        round_.problem("no owner started over, although records were missing")
 
 
 async def chunks_apply_all_or_none(round_: Round) -> None:
@@ -110,6 +113,11 @@ async def cost_parts_in_any_order_and_number(round_: Round) -> None:
         (partition, value, []) for partition, value in records[::-1]
     ]
     await cluster.publish(cluster.topics.cost_parts, [*again, (0, b"no part", [])])
+
+
+async def _epochs(round_: Round) -> dict[int, int]:
+    rows = await round_.cluster.execute("select partition, epoch from stream_progress")
+    return {row["partition"]: row["epoch"] for row in rows}
 
 
 def _forged(round_: Round, stored: Any) -> dict[str, Any]:
