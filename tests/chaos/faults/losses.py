@@ -68,6 +68,8 @@ async def _quiet(round_: Round) -> None:
 
 async def _lose_kafka(round_: Round) -> None:
     cluster = round_.cluster
+    # What was applied of the old log may be committed to the new one, until the operator lets the partition go on.
+    round_.commits_may_lead = True
     kafka = cluster.members["kafka"]
     await kafka.hold_down()
     shutil.rmtree(cluster.kafka.folder)
