@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
@@ -131,6 +132,13 @@ class _PromptThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
         consumer._fetch_max_bytes = FETCH_REQUEST_BYTES  # noqa: SLF001
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Faust would end the process for a commit that fails, and for one of partitions that have gone: here the caller hears of it.
+        held = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        if held:
+            await self._ensure_consumer().commit(held)
+        return bool(held)
 
 
 class _PromptConsumer(Consumer):
