@@ -24,6 +24,7 @@ from tests.chaos.verify_api import compare_through_api
 
 DRAIN_SECONDS = 180.0
 WATCH_SECONDS = 0.5
+COMMIT_TRIES = 40
 API_SAMPLE = 5
 
 Step = Callable[["Round"], Coroutine[Any, Any, None]]
@@ -118,6 +119,7 @@ async def run_round(cluster: Cluster, scenario: Scenario, seed: int) -> Outcome:
     for step in round_.afterwards:
         await step(round_)
     drained = await wait_until_applied(cluster, round_)
+    await _await_commits(round_)
     for step in round_.checks:
         await step(round_)
     findings = await _compare(round_)
@@ -211,6 +213,19 @@ async def _watch_commits(round_: Round) -> None:
                 round_.problem(
                     f"partition {row['partition']}: {committed[row['partition']]} is committed, {row} is applied"
                 )
+
+
+async def _await_commits(round_: Round) -> None:
+    """The group's lag is the distance to what is applied: once everything is, there is none."""
+    behind: dict[int, int] = {}
+    for _ in range(COMMIT_TRIES):
+        ends = await round_.cluster.log_ends(round_.cluster.topics.raw)
+        committed = await round_.cluster.committed("assembler")
+        behind = {partition: end for partition, end in ends.items() if committed.get(partition, 0) < end}
+        if not behind:
+            return
+        await asyncio.sleep(WATCH_SECONDS)
+    round_.problem(f"everything is applied, but the commits stay behind {behind}")
 
 
 async def _compare(round_: Round) -> Findings:

@@ -137,7 +137,8 @@ class _PromptThread(AIOKafkaConsumerThread):
         # Faust would end the process for a commit that fails, and for one of partitions that have gone: here the caller hears of it.
         held = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
         if held:
-            await self._ensure_consumer().commit(held)
+            consumer: Any = self._ensure_consumer()
+            await consumer.commit(held)
         return bool(held)
 
 
