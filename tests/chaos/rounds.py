@@ -22,7 +22,7 @@ from tests.chaos.truth import Shape, World
 from tests.chaos.verify import Findings, compare
 from tests.chaos.verify_api import compare_through_api
 
-DRAIN_SECONDS = 180.0
+DRAIN_SECONDS = 400.0
 WATCH_SECONDS = 0.5
 COMMIT_TRIES = 40
 API_SAMPLE = 5
