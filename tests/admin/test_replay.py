@@ -12,8 +12,11 @@ from tailrace.admin import replay as command
 from tailrace.admin.command import OperatorError
 from tailrace.admin.shadow_compare import Comparison, compare
 from tailrace.admin.shadow_swap import Swapped, Swapper
+from tailrace.assembler import batch
+from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.pricing import PriceTable
 from tailrace.meter.windows import LiveWindows, Version, key_of
+from tailrace.wire.topics import RawHeaders
 from tests.admin.conftest import Outcome, Tailrace
 from tests.admin.live import Live, open_live
 from tests.events import Event, make_events
@@ -290,6 +293,26 @@ async def test_a_replay_that_is_killed_in_the_middle_is_run_again(live: Live, re
     assert await live.pool.fetchval("select to_regclass('shadow.traces') is not null")
     again = await replay()
     assert (again["code"], again["tables"]["traces"]["equal"]) == (0, 60)
+
+
+async def test_one_senders_odd_records_do_not_make_this_release_a_bad_measure(
+    live: Live, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_for_odd(headers: RawHeaders, payload: bytes) -> Mapped:
+        if headers.project_id == "odd":
+            raise AttributeError("a fault of our own")
+        return map_record(headers, payload)
+
+    monkeypatch.setattr(batch, "map_record", fail_for_odd)
+    await live.send(make_events(1, traces=10))
+    for part in range(2):
+        await live.send([generation("t", f"g{part}-{number}") for number in range(15)], project_id="odd", at_once=1)
+        await live.settle()
+
+    found = await replay()
+
+    assert (found["code"], found["differences"]) == (0, 0)
+    assert found["tables"]["dead_letters"]["equal"] == 30
 
 
 async def test_only_the_chosen_project_is_replayed_and_swapped(live: Live, replay: Replay, tailrace: Tailrace) -> None:

@@ -80,7 +80,6 @@ class Round:
         self.notes: list[str] = []
         self.afterwards: list[Step] = []
         self.checks: list[Step] = []
-        self.sending: asyncio.Task[Delivered] | None = None
         self.commits_may_lead = False
         """The fault puts the database back, or the commits ahead: what is committed may be ahead of what is applied from then on."""
 
@@ -176,7 +175,7 @@ def base_us() -> int:
 async def _attack(round_: Round) -> Delivered:
     """Send the world, with the fault and the watch beside it."""
     cluster, scenario = round_.cluster, round_.scenario
-    round_.sending = asyncio.create_task(
+    sending = asyncio.create_task(
         deliver(
             cluster.urls("edge"),
             round_.tenant.headers,
@@ -191,9 +190,9 @@ async def _attack(round_: Round) -> Delivered:
     try:
         await acting
         await cluster.heal()
-        return await round_.sending
+        return await sending
     finally:
-        tasks: list[asyncio.Task[Any]] = [acting, watching, round_.sending]
+        tasks: list[asyncio.Task[Any]] = [acting, watching, sending]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

@@ -9,6 +9,7 @@ from tailrace.assembler.mapping import Mapped
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.failures import MOST_FAILURES
 from tailrace.wire.topics import RawHeaders
+from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
 from tests.integration.worker import PRICES, World, generation
 
@@ -42,6 +43,10 @@ def _append(world: World, records: int, *projects: str, model: str = "gpt-4o-min
 
 async def _letters(world: World) -> int:
     return int(await world.pool.fetchval("select count(*)::int from dead_letters"))
+
+
+async def _has_letters(world: World, number: int) -> bool:
+    return await _letters(world) >= number
 
 
 async def _resume(world: World) -> None:
@@ -91,6 +96,9 @@ async def test_a_crash_before_the_budget_is_spent_gives_no_new_budget(
                 await world.all_applied()
             else:
                 await world.halted()
+    # What was sent before the partition stood still is still applied.
+    async with world.sink().running():
+        await eventually(lambda: _has_letters(world, MOST_FAILURES))
 
     assert await _letters(world) == MOST_FAILURES
 
@@ -105,6 +113,7 @@ async def test_a_release_that_breaks_every_record_stops_although_others_were_app
     _break_reading(monkeypatch)
     async with world.worker().running(), world.sink().running():
         assert "failed unexpectedly" in await world.halted()
+        await eventually(lambda: _has_letters(world, MOST_FAILURES))
 
     assert await _letters(world) == MOST_FAILURES
 

@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
-from tailrace.assembler import batch, owner
+from tailrace.assembler import batch, encoding
 from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.settings import Processing
@@ -143,7 +143,7 @@ async def test_a_record_with_another_number_of_events_than_its_headers_state_is_
 
 
 async def test_a_record_too_large_to_be_sent_is_a_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owner, "MAX_RECORD_BYTES", 160_000)
+    monkeypatch.setattr(encoding, "MAX_RECORD_BYTES", 160_000)
     world.topic.append([generation("t", "g0")])
     bad = world.topic.append([generation("t", "g1", metadata={"quotes": '"' * 50_000})])
     world.topic.append([generation("t", "g2")])
@@ -156,7 +156,7 @@ async def test_a_record_too_large_to_be_sent_is_a_dead_letter(world: World, monk
 async def test_a_dead_letter_too_large_to_be_sent_goes_without_its_bytes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "MAX_RECORD_BYTES", 100_000)
+    monkeypatch.setattr(encoding, "MAX_RECORD_BYTES", 100_000)
     world.topic.append([generation("t", "g0", input="x" * 200_000)])
     world.topic.append([generation("t", "g1")])
     await _run(world, world.worker())

@@ -13,15 +13,13 @@ from tailrace.admin.command import OperatorError, ProgressLine
 from tailrace.admin.raw_log import RawRecord as LoggedRecord
 from tailrace.admin.shadow_span import Period
 from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedError, RawRecord, Superseded
+from tailrace.assembler.blame import Blame
+from tailrace.assembler.encoding import TooLargeError, encode_batch
 from tailrace.assembler.intake import BATCH_BYTES, BATCH_RECORDS
-from tailrace.assembler.letters import Doom
-from tailrace.assembler.owner import ENVELOPE_BYTES, TooLargeError
 from tailrace.assembler.repository import Epoch, Progress
 from tailrace.assembler.repository import Repository as AssemblerRepository
-from tailrace.assembler.sender import assembled_messages, side_messages
 from tailrace.core.pricing import PriceTable
-from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
-from tailrace.runtime.kafka import MAX_RECORD_BYTES
+from tailrace.runtime.failures import FailureBudget, SuspiciousRunError, TooManyFailuresError
 from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.settings import Processing
 from tailrace.sink.plan import Delivered
@@ -84,8 +82,7 @@ class _Line:
         self._folder: BatchFolder | None = None
         self._position = 0
         self._in_hand: dict[int, RawRecord] = {}
-        self._failed_once: set[int] = set()
-        self._doomed: dict[int, Doom] = {}
+        self._blame = Blame()
         self._singly_until = -1
 
     async def process(self, batch: Sequence[RawRecord]) -> None:
@@ -99,7 +96,7 @@ class _Line:
             try:
                 if taken:
                     await self._write(folder, await self._fold(folder, taken))
-            except (FoldFailedError, BatchFailedError, TooLargeError, Superseded) as error:
+            except (FoldFailedError, BatchFailedError, TooLargeError, SuspiciousRunError, Superseded) as error:
                 self._learn_from(error)
                 self._folder = None
 
@@ -120,17 +117,9 @@ class _Line:
 
     async def _fold(self, folder: BatchFolder, batch: Sequence[RawRecord]) -> list[bytes]:
         """The assembled records as they would stand in their topic."""
-        values: list[bytes] = []
-        for record, chunks in zip(batch, await folder.fold(batch, self._doomed), strict=True):
-            side = [
-                one for chunk in chunks for one in side_messages(self._manner.topics, chunk, self._manner.partitions)
-            ]
-            main = assembled_messages(self._manner.topics, chunks)
-            largest = max(len(one.value) for one in (*side, *main))
-            if largest > MAX_RECORD_BYTES - ENVELOPE_BYTES:
-                raise TooLargeError(record.offset, largest)
-            values += [one.value for one in main]
-        return values
+        assembled = await folder.fold(batch, self._blame.doomed)
+        _, main = encode_batch(self._manner.topics, self._manner.partitions, batch, assembled)
+        return [message.value for message in main]
 
     async def _write(self, folder: BatchFolder, values: Sequence[bytes]) -> None:
         """Raises Superseded when the sink wants the owner to start over: Postgres refused a record."""
@@ -151,17 +140,14 @@ class _Line:
         if isinstance(error, BatchFailedError):
             self._singly_until = error.last
         elif isinstance(error, TooLargeError):
-            again = error.offset in self._doomed
-            detail = f"{error}; its bytes are in the raw log only" if again else str(error)
-            self._doomed[error.offset] = Doom("observation_too_large", detail, keep_bytes=not again)
+            self._blame.note_too_large(error)
         elif isinstance(error, FoldFailedError):
-            if error.offset in self._doomed:
+            self._blame.note_failure(error)
+        elif isinstance(error, SuspiciousRunError):
+            # There is nothing to try this release with here: that others could be folded must do.
+            if not error.others_are_fine:
                 raise error
-            if error.offset in self._failed_once:
-                self._doomed[error.offset] = Doom(
-                    "internal_error", f"folding it failed unexpectedly, twice: {type(error.__cause__).__name__}"
-                )
-            self._failed_once.add(error.offset)
+            self._budget.acquit(error.origin)
 
     async def _find_raw(self, _: int, offset: int) -> RawOrigin:
         record = self._in_hand[offset]

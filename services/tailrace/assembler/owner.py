@@ -9,26 +9,24 @@ import time
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedError, RawRecord, Superseded, blaming
+from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedError, RawRecord, Superseded
+from tailrace.assembler.blame import Blame
+from tailrace.assembler.encoding import TooLargeError, encode_batch
 from tailrace.assembler.intake import GAP_SECONDS, Intake, RawLog
-from tailrace.assembler.letters import Doom
 from tailrace.assembler.repository import Epoch, Progress, Repository
-from tailrace.assembler.sender import Message, Sender, SendError, assembled_messages, side_messages
+from tailrace.assembler.sender import Sender, SendError
 from tailrace.assembler.witness import Witness
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
 from tailrace.runtime.failures import SuspiciousRunError, TooManyFailuresError
-from tailrace.runtime.kafka import KAFKA_ERRORS, MAX_RECORD_BYTES, heartbeat_seconds
+from tailrace.runtime.kafka import KAFKA_ERRORS, heartbeat_seconds
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka, Processing
-from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import NewerHeadersError, Topics
 
 log = get_logger(__name__)
-
-ENVELOPE_BYTES: Final = 1024
 
 NEWER_PAUSE_SECONDS: Final = 5.0
 """Between two looks at a record that a later release wrote: only another process can take it."""
@@ -52,15 +50,6 @@ class Tools(NamedTuple):
 def fenced_pause_seconds(settings: Kafka) -> float:
     """After being fenced by another, wait for longer than a heartbeat: if the partition went to that other, this process learns it first."""
     return heartbeat_seconds(settings) + 1.0
-
-
-class TooLargeError(Exception):
-    """What became of the record at `offset` is larger than Kafka takes."""
-
-    def __init__(self, offset: int, size: int) -> None:
-        super().__init__(f"expected a folded record of at most {MAX_RECORD_BYTES} bytes, got one of {size}")
-        self.offset = offset
-        self.size = size
 
 
 EPOCH_ENDS: Final[tuple[type[BaseException], ...]] = (
@@ -101,8 +90,7 @@ class PartitionOwner:
         self._folder: BatchFolder | None = None
         self._fingerprint_due: str | None = None
         self._superseded: Superseded | None = None
-        self._failed_once: set[int] = set()
-        self._doomed: dict[int, Doom] = {}
+        self._blame = Blame()
         self._acquitted = -1
         self._committed = -1
         self._reading = False
@@ -182,13 +170,13 @@ class PartitionOwner:
             case Superseded():
                 ending = Ending(error.cause, self._tools.fenced_pause_seconds if error.cause == "fenced" else 0.1)
             case FoldFailedError():
-                self._note_failure(error)
+                self._blame.note_failure(error)
                 ending = Ending("fold_failed", 0.1, traceback=True)
             case BatchFailedError():
                 self._intake.take_singly(error.last)
                 ending = Ending("batch_failed", 0.1, traceback=True)
             case TooLargeError():
-                self._doom_too_large(error)
+                self._blame.note_too_large(error)
                 ending = Ending("too_large", 0.1)
             case NewerHeadersError():
                 self._tools.health.block(self.name, str(error))
@@ -221,34 +209,16 @@ class PartitionOwner:
 
     async def _make_folder(self, epoch: Epoch) -> BatchFolder:
         tools = self._tools
+        budget = await tools.repository.read_budget(self.partition, epoch.applied_origin)
+        budget.acquit(self._acquitted)
         return BatchFolder(
             epoch,
             tools.repository,
             tools.prices,
             max_state_bytes=tools.limits.max_state_bytes,
             max_spans=tools.limits.max_spans_per_trace,
-            budget=await tools.repository.read_budget(self.partition, epoch.applied_origin, acquitted=self._acquitted),
+            budget=budget,
         )
-
-    def _note_failure(self, error: FoldFailedError) -> None:
-        """A fold starts over from the stored state once; what fails again is a dead letter. Raises what fails even as that."""
-        offset = error.offset
-        if offset in self._doomed:
-            raise error
-        if offset in self._failed_once:
-            cause = type(error.__cause__).__name__
-            self._doomed[offset] = Doom("internal_error", f"folding it failed unexpectedly, twice: {cause}")
-        self._failed_once.add(offset)
-
-    def _doom_too_large(self, error: TooLargeError) -> None:
-        """A dead letter that is too large as well goes without its bytes: the raw log has them."""
-        detail = str(error)
-        if error.offset in self._doomed:
-            self._doomed[error.offset] = Doom(
-                "observation_too_large", f"{detail}; its bytes are in the raw log only", keep_bytes=False
-            )
-        else:
-            self._doomed[error.offset] = Doom("observation_too_large", detail)
 
     async def _acquire(self) -> Epoch:
         while True:
@@ -263,8 +233,7 @@ class PartitionOwner:
         """Check that the log still is the one that Postgres knows, and let reading start behind what is applied."""
         first, end = await self._tools.log.bounds(self.partition)
         applied = epoch.applied_origin
-        self._failed_once = {offset for offset in self._failed_once if offset > applied}
-        self._doomed = {offset: doom for offset, doom in self._doomed.items() if offset > applied}
+        self._blame.settle(applied)
         if first > applied + 1:
             await self._halt(epoch, f"the log begins at {first}, but only {applied} is applied: records are lost")
         if end < applied + 1:
@@ -322,14 +291,14 @@ class PartitionOwner:
     async def _process(self, folder: BatchFolder, batch: list[RawRecord]) -> None:
         started = time.monotonic()
         try:
-            assembled = await folder.fold(batch, self._doomed)
+            assembled = await folder.fold(batch, self._blame.doomed)
         except SuspiciousRunError as error:
             await self._find_guilty(folder.epoch, error)
             raise
         except TooManyFailuresError as error:
             await self._halt(folder.epoch, str(error))
             raise
-        side, main = self._encode(batch, assembled)
+        side, main = encode_batch(self._tools.topics, self._tools.partitions, batch, assembled)
         metrics.assembler_fold_seconds.observe(time.monotonic() - started)
         metrics.assembler_batch.observe(len(batch))
         await self._tools.sender.send(side)
@@ -337,26 +306,6 @@ class PartitionOwner:
             raise self._superseded
         self._note_folded(batch)
         await self._tools.sender.send(main)
-
-    def _encode(
-        self, batch: list[RawRecord], assembled: list[list[AssembledRecord]]
-    ) -> tuple[list[Message], list[Message]]:
-        """What is sent first, and what is sent once that is confirmed. Raises FoldFailedError and TooLargeError."""
-        tools = self._tools
-        side: list[Message] = []
-        main: list[Message] = []
-        for record, chunks in zip(batch, assembled, strict=True):
-            with blaming(record):
-                first = [
-                    message for chunk in chunks for message in side_messages(tools.topics, chunk, tools.partitions)
-                ]
-                then = assembled_messages(tools.topics, chunks)
-            largest = max(len(message.value) for message in (*first, *then))
-            if largest > MAX_RECORD_BYTES - ENVELOPE_BYTES:
-                raise TooLargeError(record.offset, largest)
-            side += first
-            main += then
-        return side, main
 
     def _note_folded(self, batch: list[RawRecord]) -> None:
         label = str(self.partition)

@@ -103,7 +103,7 @@ class Repository:
         """The last raw record of a partition, up to an origin, of which an event was applied."""
         return await self._pool.fetchval(self._queries["last_used_origin"], partition, up_to)
 
-    async def read_budget(self, partition: int, origin: int, *, acquitted: int) -> FailureBudget:
+    async def read_budget(self, partition: int, origin: int) -> FailureBudget:
         """What failed for a fault of our own, and whose events were applied, within the partition's last records up to `origin`."""
         window = (partition, origin - WINDOW_RECORDS, origin)
         failed = await self._pool.fetch(self._queries["read_failures"], *window)
@@ -111,7 +111,6 @@ class Repository:
         return FailureBudget(
             [(row["origin"], row["project_id"]) for row in failed],
             {row["project_id"]: row["last_applied_origin"] for row in fine},
-            acquitted=acquitted,
         )
 
     async def load_entities(self, partition: int, keys: EntityKeys) -> LoadedEntities:

@@ -36,22 +36,23 @@ class FailureBudget:
     - more than 20 of the last 1,000 records, of 2 projects or more: no sender is at fault for another;
     - more than 20 of the last 40 records, whoever sent them: here one sender may be odd, or we are broken.
 
-    `failed`: (origin, project) of failures before. `fine`: by project, the last record of which something was applied. Failures up to
-    the `acquitted` origin are known to be their sender's.
+    `failed`: (origin, project) of failures before. `fine`: by project, the last record of which something was applied.
     """
 
-    def __init__(
-        self, failed: Iterable[tuple[int, str]] = (), fine: Mapping[str, int] | None = None, *, acquitted: int = -1
-    ) -> None:
+    def __init__(self, failed: Iterable[tuple[int, str]] = (), fine: Mapping[str, int] | None = None) -> None:
         self._failed = dict(failed)
         self._fine = dict(fine or {})
-        self._acquitted = acquitted
+        self._acquitted = -1
 
     def note_fine(self, project_id: str, origin: int) -> None:
         """Something of the record at `origin` could be used."""
         self._fine[project_id] = origin
         if len(self._fine) > 2 * WINDOW_RECORDS:
             self._fine = {project: last for project, last in self._fine.items() if _is_within(last, origin)}
+
+    def acquit(self, origin: int) -> None:
+        """Failures up to `origin` are known to be their senders': they raise no suspicion any more."""
+        self._acquitted = max(self._acquitted, origin)
 
     def spend(self, project_id: str, origin: int) -> None:
         """The record at `origin` failed unexpectedly; the same one again is no other failure.
