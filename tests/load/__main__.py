@@ -226,6 +226,7 @@ def main() -> int:
         "--quiet-rate", type=float, default=2, help="traces of the quiet project a second, for fairness"
     )
     parser.add_argument("--times", type=float, default=100, help="how many times as much the loud project sends")
+    parser.add_argument("--quota", type=int, help="spans a second that the loud project is given, for fairness")
     parser.add_argument("--minutes", type=float, default=30, help="for overload")
     parser.add_argument("--plot", type=Path, help="for overload: an SVG of the memory of each process")
     arguments = parser.parse_args()
@@ -236,7 +237,13 @@ def main() -> int:
             result = asyncio.run(measure_freshness(stack, arguments.rate, arguments.seconds))
         elif arguments.what == "fairness":
             result = asyncio.run(
-                measure_fairness(stack, rate=arguments.quiet_rate, times=arguments.times, seconds=arguments.seconds)
+                measure_fairness(
+                    stack,
+                    rate=arguments.quiet_rate,
+                    times=arguments.times,
+                    seconds=arguments.seconds,
+                    quota=arguments.quota,
+                )
             )
         elif arguments.what == "overload":
             result = asyncio.run(

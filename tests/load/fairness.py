@@ -36,12 +36,17 @@ class RunningStack(Protocol):
         ...
 
 
-async def measure_fairness(stack: RunningStack, *, rate: float, times: float, seconds: float) -> dict[str, Any]:
+async def measure_fairness(
+    stack: RunningStack, *, rate: float, times: float, seconds: float, quota: int | None
+) -> dict[str, Any]:
     """The quiet project's latencies alone and beside the loud one, their ratios, and what the loud one was answered.
 
-    `rate`: traces of ten spans that the quiet one posts a second; the loud one posts `times` as many.
+    `rate`: traces of ten spans that the quiet one posts a second; the loud one posts `times` as many. `quota`: spans a second that the loud
+    one is given; without, only the pace of the processors holds it.
     """
     quiet, loud = (_make_project(stack, name) for name in ("quiet", "loud"))
+    if quota is not None:
+        stack.tailrace("tenant", "quota", "loud", "--events-per-second", str(quota))
     await _measure_quiet(stack.url, quiet, rate, 5)
     alone = await _measure_quiet(stack.url, quiet, rate, seconds)
     arguments = [stack.url, loud["authorization"], str(rate * times), str(seconds)]

@@ -5,7 +5,7 @@ What must hold: the memory of each process levels off, the edge says 429 or 503 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -24,10 +24,13 @@ class Sample(NamedTuple):
     stored: int
 
 
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process and its children (Postgres has one for each connection), shared pages counted once. 0 if it is gone."""
+def resident_mib(pid: int, others: Collection[int] = ()) -> float:
+    """Resident memory of a process and its children (Postgres has one for each connection) except `others`, shared pages counted once.
+
+    0 if it is gone.
+    """
     total = 0
-    for member in (pid, *_children(pid)):
+    for member in (pid, *(child for child in _children(pid) if child not in others)):
         try:
             fields = dict(
                 line.split(":", 1)
@@ -110,7 +113,7 @@ async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: Overlo
     connection = await stack.connect()
     try:
         while True:
-            rss = {name: mib for name, pid in pids.items() if (mib := resident_mib(pid))}
+            rss = {name: mib for name, pid in pids.items() if (mib := resident_mib(pid, pids.values()))}
             stored: int = await connection.fetchval("select coalesce(sum(applied), 0)::bigint from event_counts")
             samples.append(Sample(round(time.monotonic() - started, 1), rss, stored))
             await asyncio.sleep(SAMPLE_SECONDS)
