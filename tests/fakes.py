@@ -97,6 +97,10 @@ class FakeRawLog:
             await asyncio.Event().wait()
         return self.topic.first, self.topic.end
 
+    async def reading_at(self, partition: int) -> int | None:
+        self._raise_if_failing()
+        return self.position
+
     async def commit(self, partition: int, offset: int) -> None:
         self._raise_if_failing()
         self.commits.append(offset)

@@ -1,11 +1,15 @@
 """The intake: the next records in order, each once, within the bound, whatever the delivery does."""
 
+import time
+
 import pytest
 
 from tailrace.assembler import intake
 from tailrace.assembler.batch import EVENT_BYTES, RawRecord, Superseded
 from tailrace.assembler.intake import Intake
 from tests.fakes import FakeRawLog, RawTopic
+
+LATER = time.monotonic() + 1e6
 
 
 class BusyLog(FakeRawLog):
@@ -90,17 +94,56 @@ async def test_what_was_fetched_before_a_seek_may_still_come_without_another_see
 async def test_silence_although_the_log_has_more_is_sought_out(
     started: Intake, log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log.position = 6
     await started.find_way_back()
     assert log.seeks == [5]
-    monkeypatch.setattr(intake, "SILENCE_SECONDS", 0)
+    monkeypatch.setattr(intake.time, "monotonic", lambda: LATER)
     await started.find_way_back()
     assert log.seeks == [5, 5]
+
+
+async def test_what_the_client_has_not_handed_out_yet_is_not_lost(
+    started: Intake, log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now + 20)
+    await started.find_way_back()
+    assert log.seeks == [5]
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now + 31)
+    await started.find_way_back()
+
+    assert log.seeks == [5, 5], "a fetch that hangs is begun again"
+
+
+async def test_a_seek_that_does_not_help_is_repeated_ever_more_seldom(
+    started: Intake, log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    for second in range(200):
+        log.position = 6
+        monkeypatch.setattr(intake.time, "monotonic", lambda at=now + second: at)
+        await started.find_way_back()
+
+    assert 5 <= len(log.seeks) <= 12
+    started.offer(make_record(5))
+    log.position = 7
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now + 203)
+    before = len(log.seeks)
+    await started.find_way_back()
+    assert len(log.seeks) == before
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now + 240)
+    await started.find_way_back()
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now + 243)
+    log.position = 7
+    await started.find_way_back()
+
+    assert log.seeks[before:] == [6, 6], "another record is sought as eagerly as the first was"
 
 
 async def test_silence_at_the_end_of_the_log_is_no_loss(
     started: Intake, log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "SILENCE_SECONDS", 0)
+    monkeypatch.setattr(intake.time, "monotonic", lambda: LATER)
     for offset in range(5, 10):
         started.offer(make_record(offset))
     await started.find_way_back()
@@ -111,11 +154,12 @@ async def test_silence_at_the_end_of_the_log_is_no_loss(
 async def test_a_record_that_comes_while_the_way_back_is_looked_for_is_not_taken_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "SILENCE_SECONDS", 0)
     log = BusyLog(make_topic(10))
     busy = Intake(0, log, max_bytes=10_000)
     await busy.start(5)
     log.intake = busy
+    log.position = 6
+    monkeypatch.setattr(intake.time, "monotonic", lambda: LATER)
     await busy.find_way_back()
     for offset in range(5, 8):
         busy.offer(make_record(offset))
@@ -127,9 +171,9 @@ async def test_a_record_that_comes_while_the_way_back_is_looked_for_is_not_taken
 async def test_a_log_that_has_lost_the_next_record_is_another_log(
     monkeypatch: pytest.MonkeyPatch, first: int, end: int
 ) -> None:
-    monkeypatch.setattr(intake, "SILENCE_SECONDS", 0)
     started = Intake(0, FakeRawLog(make_topic(end, first)), max_bytes=1000)
     await started.start(5)
+    monkeypatch.setattr(intake.time, "monotonic", lambda: LATER)
     with pytest.raises(Superseded, match="log_changed"):
         await started.find_way_back()
 

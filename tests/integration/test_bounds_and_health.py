@@ -95,6 +95,8 @@ async def test_an_owner_whose_fetch_never_ends_is_stalled_though_it_is_told_of_n
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(intake, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "MOST_SILENCE_SECONDS", 0.3)
     worker = world.worker()
     worker.log.delivering, worker.log.known_end = False, 0
     async with worker.running():

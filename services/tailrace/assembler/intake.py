@@ -21,7 +21,11 @@ GAP_SECONDS: Final = 0.3
 """How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
 
 SILENCE_SECONDS: Final = 2.0
-"""How long nothing may come although the log has more."""
+"""How long nothing may come although the client has handed out more. Twice as long each time that a seek has not helped."""
+
+MOST_SILENCE_SECONDS: Final = 30.0
+"""How long nothing may come although the log has more, and a seek may not help. What is on its way through a busy process may take long,
+and each seek makes the client fetch again what it has."""
 
 ASK_SECONDS: Final = 10.0
 """How long nothing may come before the brokers are asked whether the log has more: a fetch that hangs tells nothing of its end."""
@@ -33,6 +37,10 @@ class RawLog(Protocol):
     async def seek(self, partition: int, offset: int) -> None: ...
     async def bounds(self, partition: int) -> tuple[int, int]:
         """The first offset that is still there, and the one after the last."""
+        ...
+
+    async def reading_at(self, partition: int) -> int | None:
+        """The offset that the client hands out next; None if it does not know."""
         ...
 
     async def commit(self, partition: int, offset: int) -> None: ...
@@ -62,12 +70,15 @@ class Intake:
         self._max_bytes = max_bytes
         self._queue: deque[RawRecord] = deque()
         self._queued_bytes = 0
+        self._taken_bytes = 0
         self._pending: deque[Pending] = deque()
         self._expected: int | None = None
         self._moved_at = 0.0
         self._asked_at = 0.0
         self._asked_end = 0
         self._singly_until = -1
+        self._sought = -1
+        self._patience_seconds = SILENCE_SECONDS
         self._gap_seen = False
         self._paused = False
         self.pending_bytes = 0
@@ -85,6 +96,18 @@ class Intake:
     @property
     def has_room(self) -> bool:
         return not self._pending or self.pending_bytes < self._max_bytes
+
+    @property
+    def arrived(self) -> int:
+        """The offset after the last record that came, 0 while nothing is read."""
+        return self._expected or 0
+
+    @property
+    def fills(self) -> bool:
+        """Whether what waits here is no whole batch yet, and the log has more."""
+        end = self._log.end(self._partition)
+        is_whole = len(self._queue) >= BATCH_RECORDS or self._queued_bytes >= BATCH_BYTES
+        return not is_whole and not self._paused and end is not None and end > self.arrived
 
     @property
     def oldest_received_at(self) -> float | None:
@@ -132,6 +155,7 @@ class Intake:
             batch.append(self.take_first())
             size += batch[-1].weight
             events += batch[-1].stated_events
+        self._taken_bytes = size
         return batch
 
     def take_singly(self, last: int) -> None:
@@ -146,6 +170,7 @@ class Intake:
             received_at = int(received) / 1e6 if received.isdigit() else now
             self._pending.append(Pending(record.offset, record.weight, received_at))
             self.pending_bytes += record.weight
+        self._taken_bytes = 0
 
     def settle(self, applied_origin: int) -> None:
         """Let go of what is applied, and let the log go on once half of the bound is free."""
@@ -160,7 +185,7 @@ class Intake:
         self._gap_seen = False
         self._queue.clear()
         self._pending.clear()
-        self._queued_bytes = self.pending_bytes = 0
+        self._queued_bytes = self._taken_bytes = self.pending_bytes = 0
         self._resume_if_drained()
 
     async def find_way_back(self) -> None:
@@ -182,27 +207,53 @@ class Intake:
             raise Superseded("log_changed")
         if end == expected and not astray:
             return
+        if await self._waits_its_turn(expected) or self._expected != expected:
+            return
         log.info("assembler.log.reseek", partition=self._partition, offset=expected)
         self._gap_seen = False
+        self._note_seek(expected)
         await self.start(expected)
+
+    async def _waits_its_turn(self, expected: int) -> bool:
+        """Whether the client has the next record still before it, so that none can be lost; not for ever, since a fetch may hang.
+
+        So it is also taken to be soon after a seek.
+        """
+        if self._gap_seen:
+            return False
+        silence = time.monotonic() - self._moved_at
+        if silence < self._patience_seconds:
+            return True
+        return silence < MOST_SILENCE_SECONDS and await self._log.reading_at(self._partition) == expected
+
+    def _note_seek(self, offset: int) -> None:
+        """A seek that brings nothing is not repeated soon."""
+        longer = min(2 * self._patience_seconds, MOST_SILENCE_SECONDS)
+        self._patience_seconds = longer if offset == self._sought else SILENCE_SECONDS
+        self._sought = offset
 
     def _is_astray(self, expected: int) -> bool:
         silence = time.monotonic() - self._moved_at
         if self._gap_seen:
             return silence >= GAP_SECONDS
         end = self._log.end(self._partition)
-        return end is not None and end != expected and silence >= SILENCE_SECONDS
+        return end is not None and end != expected and silence >= self._patience_seconds
 
     def _is_silent(self) -> bool:
         return not self._queue and time.monotonic() - max(self._moved_at, self._asked_at) >= ASK_SECONDS
 
+    @property
+    def _held_bytes(self) -> int:
+        """What is delivered, what is being folded, and what is folded and not applied."""
+        return self._queued_bytes + self._taken_bytes + self.pending_bytes
+
     def _pause_if_full(self) -> None:
         """A record that comes although the partition is paused pauses it again: a rebalance has let it go on."""
-        if self._queued_bytes + self.pending_bytes > self._max_bytes:
+        if self._held_bytes > self._max_bytes:
             self._paused = True
             self._log.pause(self._partition)
 
     def _resume_if_drained(self) -> None:
-        if self._paused and self._queued_bytes + self.pending_bytes <= self._max_bytes // 2:
+        if self._paused and self._held_bytes <= self._max_bytes // 2:
             self._paused = False
             self._log.resume(self._partition)

@@ -28,6 +28,9 @@ from tailrace.wire.topics import NewerHeadersError, Topics
 
 log = get_logger(__name__)
 
+FILL_SECONDS: Final = 0.1
+FILL_STEP_SECONDS: Final = 0.01
+
 NEWER_PAUSE_SECONDS: Final = 5.0
 """Between two looks at a record that a later release wrote: only another process can take it."""
 
@@ -270,13 +273,23 @@ class PartitionOwner:
                 self._folder.release()
             if self._intake.is_ready:
                 await self._check_fingerprint()
-                if self._intake.is_ready:
+                if await self._is_filled():
                     return self._intake.take_batch()
                 continue
             # Not wait_for: on Python 3.11 it swallows a cancellation that meets the event.
             with suppress(TimeoutError):
                 async with asyncio.timeout(GAP_SECONDS):
                     await self._wake.wait()
+
+    async def _is_filled(self) -> bool:
+        """Wait while more is coming, but not for long: a batch costs its queries and sends whatever it holds. Returns whether there is one."""
+        until = time.monotonic() + FILL_SECONDS
+        while self._intake.fills and time.monotonic() < until:
+            arrived = self._intake.arrived
+            await asyncio.sleep(FILL_STEP_SECONDS)
+            if self._intake.arrived == arrived or self._superseded is not None:
+                break
+        return self._superseded is None and self._intake.is_ready
 
     async def _check_fingerprint(self) -> None:
         if self._fingerprint_due is None or self._folder is None:

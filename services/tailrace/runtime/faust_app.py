@@ -8,6 +8,7 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
@@ -91,6 +92,13 @@ class FaustTopic:
             first = await self._app.consumer.earliest_offsets(tp)
             end = await self._app.consumer.highwaters(tp)
         return first[tp], end[tp]
+
+    async def reading_at(self, partition: int) -> int | None:
+        """The offset that the client hands to Faust next; None of a partition that was revoked just now."""
+        with suppress(IllegalStateError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._app.consumer.position(self._tp(partition))
+        return None
 
     async def commit(self, partition: int, offset: int) -> None:
         """Commit for the group. Faust would commit what was acknowledged to it; we tell it what Postgres has applied."""
