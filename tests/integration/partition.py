@@ -24,10 +24,13 @@ RECEIVED_US = 1_772_366_400_000_000
 
 
 class Partition:
-    """Partition 0 of one database: a raw log in a list, an owner, and a sink."""
+    """One partition of a database, 0 unless told: a raw log in a list, an owner, and a sink."""
 
-    def __init__(self, pool: asyncpg.Pool, *, max_state_bytes: int = 1 << 30, max_spans: int = 50_000) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, number: int = 0, *, max_state_bytes: int = 1 << 30, max_spans: int = 50_000
+    ) -> None:
         self.pool = pool
+        self.number = number
         self.raw: list[RawRecord] = []
         self.assembled: list[bytes] = []
         self.repository = AssemblerRepository(pool)
@@ -46,7 +49,7 @@ class Partition:
 
     async def own(self) -> BatchFolder:
         """Take a new epoch."""
-        epoch = await self.repository.acquire_epoch(0)
+        epoch = await self.repository.acquire_epoch(self.number)
         assert epoch is not None
         state_bytes, spans = self._limits
         self.folder = BatchFolder(
@@ -60,15 +63,18 @@ class Partition:
         for chunks in await self.folder.fold(self.raw[start:end], {}):
             self.assembled += [encode_record(chunk) for chunk in chunks]
 
+    def delivered(self) -> list[Delivered]:
+        """What the sink reads next: all that is assembled and not applied."""
+        return [
+            Delivered(offset, decode_record(self.assembled[offset], AssembledRecord))
+            for offset in range(self._position, len(self.assembled))
+        ]
+
     async def apply(self) -> int:
         """Let the sink apply what is on the assembled log; returns the applied origin, as the owner learns it."""
         while self._position < len(self.assembled):
-            batch = [
-                Delivered(offset, decode_record(self.assembled[offset], AssembledRecord))
-                for offset in range(self._position, len(self.assembled))
-            ]
-            self._position = (await self.writer.apply(0, batch)).position
-        progress = (await self.repository.read_progress([0]))[0]
+            self._position = (await self.writer.apply(self.number, self.delivered())).position
+        progress = (await self.repository.read_progress([self.number]))[self.number]
         if self.folder is not None and progress.owner == self.folder.epoch.owner:
             self.folder.check(progress, self.folder.applied_seen)
             self.folder.release()

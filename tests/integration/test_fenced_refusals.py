@@ -11,7 +11,7 @@ from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.assembler.state import SharedKeys
 from tailrace.runtime.raw_record import RawOrigin
 from tailrace.sink.plan import Stored
-from tailrace.sink.repository import PartitionTransaction, Repository
+from tailrace.sink.repository import Repository, SinkTransaction
 from tailrace.sink.writer import PartitionWriter
 from tests.fakes import eventually
 from tests.integration.partition import sum_law_differences
@@ -29,7 +29,7 @@ class InterruptedRepository(Repository):
         self._happens = happens
 
     @asynccontextmanager
-    async def locked(self, partition: int) -> AsyncGenerator[tuple[PartitionTransaction, Stored]]:
+    async def locked(self, partition: int) -> AsyncGenerator[tuple[SinkTransaction, Stored]]:
         self._locks_until -= 1
         if not self._locks_until:
             await self._happens()

@@ -13,7 +13,7 @@ from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.settings import Processing
 from tailrace.sink import repository
-from tailrace.sink.tables import Table, rows_of
+from tailrace.sink.tables import Rows, Table, rows_of
 from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import RawHeaders
 from tests.fakes import eventually
@@ -238,13 +238,14 @@ async def test_a_value_error_of_our_own_code_buries_nothing(world: World, monkey
 def _give_out(monkeypatch: pytest.MonkeyPatch, span: str, value: object) -> None:
     """Let the sink read `value` as the name or the tokens of the observation `span`."""
 
-    def rows_with_value(table: Table, records: Sequence[AssembledRecord]) -> list[tuple[object, ...]]:
-        rows = [list(row) for row in rows_of(table, records)]
-        if table.name == "observations":
-            for row in rows:
-                if row[table.columns.index("id")] == span:
-                    row[table.columns.index("name" if isinstance(value, str) else "total_tokens")] = value
-        return [tuple(row) for row in rows]
+    def rows_with_value(table: Table, records: Sequence[AssembledRecord]) -> Rows:
+        return Rows(*([_with_value(table, row) for row in rows] for rows in rows_of(table, records)))
+
+    def _with_value(table: Table, row: tuple[object, ...]) -> tuple[object, ...]:
+        if table.name != "observations" or row[table.columns.index("id")] != span:
+            return row
+        at = table.columns.index("name" if isinstance(value, str) else "total_tokens")
+        return (*row[:at], value, *row[at + 1 :])
 
     monkeypatch.setattr(repository, "rows_of", rows_with_value)
 

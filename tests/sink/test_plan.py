@@ -20,7 +20,7 @@ def test_records_that_follow_what_is_applied_are_applied_in_order() -> None:
     plan = plan_batch(make_stored(4), deliver(make_record(5), make_record(6), make_record(7), first=20))
 
     assert applied_in(plan) == [5, 6, 7]
-    assert (plan.applied_origin, plan.position, plan.gap, plan.carry, plan.skipped) == (7, 23, False, [], [])
+    assert (plan.last and plan.last.origin, plan.position, plan.gap, plan.carry, plan.skipped) == (7, 23, False, [], [])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def _run(log: Log, batch_sizes: list[int]) -> tuple[list[int], list[int], Stored
         stored = Stored(
             stored.epoch + plan.gap,
             stored.owner,
-            stored.applied_origin if plan.applied_origin is None else plan.applied_origin,
+            stored.applied_origin if plan.last is None else plan.last.origin,
             plan.position,
         )
     return applied, positions, stored

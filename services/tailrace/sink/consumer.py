@@ -1,4 +1,4 @@
-"""The sink's side of Kafka: assembled records in, batch by batch, each partition on its own.
+"""The sink's side of Kafka: assembled records in, batch by batch; a transaction takes those of several partitions.
 
 Where to read is Postgres's word: a partition is positioned by its progress row before its first batch, and again whenever a batch does
 not fit. The group's commits only show lag.
@@ -7,9 +7,9 @@ not fit. The group's commits only show lag.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
@@ -21,7 +21,7 @@ from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.probes import Health
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository
-from tailrace.sink.writer import PartitionWriter
+from tailrace.sink.writer import Applied, PartitionWriter
 from tailrace.wire.records import AssembledRecord, BadRecordError, NewerRecordError, decode_record
 
 log = get_logger(__name__)
@@ -32,12 +32,13 @@ ASK_SECONDS = 10.0
 """How often the brokers are asked where the topic ends: a fetch that hangs tells nothing of it."""
 
 BATCH_BYTES: Final = 16 * 1024 * 1024
-"""What one transaction takes of the topic; one record may be larger."""
+"""What one transaction takes of the topic; one record of each partition may be larger."""
 
 MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
 """What all partitions together may have decoded and in a transaction."""
 
 NEWER_SECONDS = 1.0
+FINISH_SECONDS: Final = 15.0
 
 
 class PartitionFeed:
@@ -56,8 +57,16 @@ class PartitionFeed:
         self.task: asyncio.Task[None] | None = None
 
 
+class Taken(NamedTuple):
+    """What is to be applied of a partition: chunks that waited and new records, and the bytes of these. `meets_newer`: a later release's is next."""
+
+    batch: list[Delivered]
+    size: int
+    meets_newer: bool
+
+
 class SinkConsumer:
-    """Feeds batches to the writer, one at a time for each partition."""
+    """Feeds batches to the writer, one at a time for each partition, those of several partitions together."""
 
     def __init__(
         self, consumer: Any, repository: Repository, writer: PartitionWriter, health: Health, *, batch_records: int
@@ -85,9 +94,10 @@ class SinkConsumer:
             idle = [feed for feed in self._feeds.values() if feed.task is None]
             for feed in idle:
                 if not feed.positioned:
-                    self._spawn(feed, self._position(feed))
-                elif feed.fetched:
-                    self._spawn(feed, self._take(feed))
+                    self._spawn([feed], self._position(feed))
+            together = [feed for feed in idle if feed.fetched and feed.positioned][: self._most_together()]
+            if together:
+                self._spawn(together, self._take(together))
             ready = [feed.partition for feed in idle if feed.task is None]
             if ready:
                 await self._fetch(ready)
@@ -106,9 +116,11 @@ class SinkConsumer:
 
     async def finish(self, feeds: Iterable[PartitionFeed]) -> None:
         """Wait for running batches."""
-        tasks = [feed.task for feed in feeds if feed.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=15)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                for feed in list(feeds):
+                    while feed.task is not None:
+                        await asyncio.wait([feed.task])
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are this sink's now; each must be positioned first."""
@@ -141,51 +153,82 @@ class SinkConsumer:
             if feed is not None and feed.task is None and feed.positioned:
                 feed.fetched.extend(messages)
 
-    async def _take(self, feed: PartitionFeed) -> None:
-        """Apply as much of what is fetched as one transaction may take."""
-        messages = _take_batch(feed.fetched)
-        try:
-            async with self._gate.hold(sum(len(message.value) for message in messages)):
-                await self._apply_known(feed, messages)
-        finally:
-            feed.task = None
+    def _most_together(self) -> int:
+        """Half of the partitions share a transaction: while one half is written, the other is read."""
+        return (len(self._feeds) + 1) // 2
 
-    async def _apply_known(self, feed: PartitionFeed, messages: Sequence[Any]) -> None:
-        """Apply what this release reads; a record of a later one is waited at, until a process of that release has the partition."""
+    async def _take(self, feeds: Sequence[PartitionFeed]) -> None:
+        """Apply as much of what these have fetched as one transaction may take; what cannot share one is applied alone."""
+        left: Sequence[PartitionFeed] = feeds
+        try:
+            taken = {feed: self._deliver(feed, _take_batch(feed.fetched, BATCH_BYTES // len(feeds))) for feed in feeds}
+            if len(feeds) > 1:
+                left = await self._apply_together(taken)
+        finally:
+            for feed in feeds:
+                feed.task = None
+        for feed in left:
+            self._spawn([feed], self._apply_alone(feed, taken[feed]))
+
+    def _deliver(self, feed: PartitionFeed, messages: Sequence[Any]) -> Taken:
+        """What this release reads; a record of a later one is waited at, until a process of that release has the partition."""
         known, newer = _deliver_known(messages)
-        batch = [*feed.carry, *known]
         if newer is None:
             self._health.clear(_name(feed))
         else:
             self._health.block(_name(feed), str(newer))
-        if batch:
-            await self._apply(feed, batch)
-        elif newer is not None:
-            await asyncio.sleep(NEWER_SECONDS)
-        feed.positioned &= newer is None
+        return Taken(
+            [*feed.carry, *known], sum(len(message.value) for message in messages), meets_newer=newer is not None
+        )
 
-    def _spawn(self, feed: PartitionFeed, work: Any) -> None:
-        feed.task = asyncio.create_task(work)
-        feed.task.add_done_callback(self._ended)
+    async def _apply_together(self, taken: Mapping[PartitionFeed, Taken]) -> list[PartitionFeed]:
+        """Apply what can share a transaction; returns the feeds that are left."""
+        batches = {feed.partition.partition: one.batch for feed, one in taken.items() if one.batch}
+        try:
+            async with self._gate.hold(sum(one.size for one in taken.values())):
+                applied = await self._writer.apply_together(batches)
+        except OUTAGE_ERRORS as error:
+            await self._wait_for_postgres(taken, error)
+            return []
+        for feed, one in taken.items():
+            outcome = applied.get(feed.partition.partition)
+            if outcome is not None:
+                self._settle(feed, one, outcome)
+        return [feed for feed in taken if feed.partition.partition not in applied]
+
+    async def _apply_alone(self, feed: PartitionFeed, taken: Taken) -> None:
+        try:
+            if taken.batch:
+                async with self._gate.hold(taken.size):
+                    self._settle(feed, taken, await self._writer.apply(feed.partition.partition, taken.batch))
+            else:
+                feed.positioned = False
+                await asyncio.sleep(NEWER_SECONDS)
+        except OUTAGE_ERRORS as error:
+            await self._wait_for_postgres([feed], error)
+        except KAFKA_ERRORS as error:
+            self._health.block("kafka", f"{type(error).__name__}: {error}")
+            feed.positioned = False
+            await asyncio.sleep(0.5)
+        finally:
+            feed.task = None
+
+    def _settle(self, feed: PartitionFeed, taken: Taken, applied: Applied) -> None:
+        """Go on behind what is applied."""
+        self._health.clear("postgres")
+        feed.carry, feed.position = applied.carry, applied.position
+        feed.positioned = not (applied.seek or taken.meets_newer)
+
+    def _spawn(self, feeds: Sequence[PartitionFeed], work: Any) -> None:
+        task = asyncio.create_task(work)
+        for feed in feeds:
+            feed.task = task
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """An unexpected error ends the process, loudly."""
         if not task.cancelled() and task.exception() is not None and not self._failed.done():
             self._failed.set_exception(task.exception() or RuntimeError())
-
-    async def _apply(self, feed: PartitionFeed, batch: list[Delivered]) -> None:
-        try:
-            applied = await self._writer.apply(feed.partition.partition, batch)
-        except OUTAGE_ERRORS as error:
-            await self._wait_for_postgres(feed, error)
-        except KAFKA_ERRORS as error:
-            self._health.block("kafka", f"{type(error).__name__}: {error}")
-            feed.positioned = False
-            await asyncio.sleep(0.5)
-        else:
-            self._health.clear("postgres")
-            feed.carry, feed.position = applied.carry, applied.position
-            feed.positioned = not applied.seek
 
     async def _position(self, feed: PartitionFeed) -> None:
         """Let reading start where Postgres says."""
@@ -205,22 +248,20 @@ class SinkConsumer:
         except IllegalStateError:
             log.info("sink.position.revoked", partition=tp.partition)
         except OUTAGE_ERRORS as error:
-            await self._wait_for_postgres(feed, error)
+            await self._wait_for_postgres([feed], error)
         except KAFKA_ERRORS as error:
             self._health.block("kafka", f"{type(error).__name__}: {error}")
             await asyncio.sleep(0.5)
         finally:
             feed.task = None
 
-    async def _wait_for_postgres(self, feed: PartitionFeed, error: BaseException) -> None:
+    async def _wait_for_postgres(self, feeds: Iterable[PartitionFeed], error: BaseException) -> None:
         self._health.block("postgres", f"{type(error).__name__}: {error}")
-        log.warning(
-            "sink.postgres.away",
-            partition=feed.partition.partition,
-            error=type(error).__name__,
-            detail=str(error)[:200],
-        )
-        feed.positioned = False
+        partitions: list[int] = []
+        for feed in feeds:
+            feed.positioned = False
+            partitions.append(feed.partition.partition)
+        log.warning("sink.postgres.away", partitions=partitions, error=type(error).__name__, detail=str(error)[:200])
         await asyncio.sleep(0.5)
 
     def _report(self) -> None:
@@ -292,11 +333,11 @@ def _name(feed: PartitionFeed) -> str:
     return f"assembled/{feed.partition.partition}"
 
 
-def _take_batch(fetched: "deque[Any]") -> list[Any]:
-    """The next messages, always one, up to the bytes that one transaction takes."""
+def _take_batch(fetched: "deque[Any]", most_bytes: int) -> list[Any]:
+    """The next messages, always one, up to so many bytes."""
     batch: list[Any] = []
     size = 0
-    while fetched and (not batch or size + len(fetched[0].value) <= BATCH_BYTES):
+    while fetched and (not batch or size + len(fetched[0].value) <= most_bytes):
         batch.append(fetched.popleft())
         size += len(batch[-1].value)
     return batch

@@ -48,8 +48,9 @@ class Plan(NamedTuple):
     skipped: list[str]
 
     @property
-    def applied_origin(self) -> int | None:
-        return self.apply[-1].origin if self.apply else None
+    def last(self) -> Whole | None:
+        """The last record that is applied, if any is."""
+        return self.apply[-1] if self.apply else None
 
 
 def plan_batch(stored: Stored, batch: Sequence[Delivered]) -> Plan:

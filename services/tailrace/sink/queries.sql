@@ -2,12 +2,19 @@
 -- The partition's row, held until the transaction ends: one sink at a time moves it.
 select epoch, owner, applied_origin, position from stream_progress where partition = $1 for update
 
+-- name: lock_free_progress
+-- The rows of those partitions that nobody else holds, held until the transaction ends.
+select partition, epoch, owner, applied_origin, position from stream_progress where partition = any($1::int[])
+order by partition for update skip locked
+
 -- name: move_progress
--- What is applied, and where to read on.
-update stream_progress
-set applied_origin = coalesce($2, applied_origin), applied_fingerprint = coalesce($3, applied_fingerprint), applied_received_at = coalesce($4, applied_received_at),
-    position = $5, updated_at = now()
-where partition = $1
+-- What is applied, if anything more is, and where to read on.
+update stream_progress p
+set applied_origin = coalesce(m.applied_origin, p.applied_origin), applied_fingerprint = coalesce(m.fingerprint, p.applied_fingerprint),
+    applied_received_at = coalesce(m.received_at, p.applied_received_at), position = m.position, updated_at = now()
+from unnest($1::int[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::bigint[])
+    as m (partition, applied_origin, fingerprint, received_at, position)
+where p.partition = m.partition
 
 -- name: take_epoch
 -- Fence the owner, so that it starts over from what is applied.
@@ -20,10 +27,10 @@ select partition, position from stream_progress where partition = any($1::int[])
 -- name: add_counts
 -- Events by project: what came in, what was applied, what is a dead letter. The one increment there is; it moves with applied_origin.
 insert into event_counts (project_id, partition, accepted, applied, dead_lettered, last_applied_origin)
-select project_id, $1, sum(accepted), sum(applied), sum(dead_lettered), coalesce(max(origin) filter (where applied > 0), -1)
-from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-    as counted (project_id, accepted, applied, dead_lettered, origin)
-group by project_id
+select project_id, partition, sum(accepted), sum(applied), sum(dead_lettered), coalesce(max(origin) filter (where applied > 0), -1)
+from unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+    as counted (partition, project_id, accepted, applied, dead_lettered, origin)
+group by project_id, partition
 on conflict (project_id, partition) do update
 set accepted = event_counts.accepted + excluded.accepted,
     applied = event_counts.applied + excluded.applied,
@@ -33,9 +40,9 @@ set accepted = event_counts.accepted + excluded.accepted,
 -- name: add_dead_letters
 -- Dead letters; the same one again changes nothing.
 insert into dead_letters (project_id, partition, origin, sequence, reason, detail, entity, content_kind, payload, received_at)
-select project_id, $1, origin, sequence, reason, detail, entity, content_kind, payload, received_at
-from unnest($2::text[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::timestamptz[])
-    as letter (project_id, origin, sequence, reason, detail, entity, content_kind, payload, received_at)
+select project_id, partition, origin, sequence, reason, detail, entity, content_kind, payload, received_at
+from unnest($1::int[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::timestamptz[])
+    as letter (partition, project_id, origin, sequence, reason, detail, entity, content_kind, payload, received_at)
 on conflict do nothing
 
 -- name: reset_position

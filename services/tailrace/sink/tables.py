@@ -1,6 +1,7 @@
-"""The tables that assembled rows fill: staged by COPY, then merged by key. Column names are the record's field names."""
+"""The tables that assembled rows fill: rows of new entities by COPY, others staged and then merged by key. Column names are the record's field names."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -19,8 +20,18 @@ from tailrace.wire.records import (
 )
 
 
+class Entity(NamedTuple):
+    """Which list of an assembled record tells whether a row's entity is new, and what there is the row's key."""
+
+    field: str
+    key: tuple[str, ...]
+
+
 class Table(NamedTuple):
-    """A table, the list of an assembled record that fills it, its key, and the columns that every row of a batch shares."""
+    """A table, the list of an assembled record that fills it, its key, and the columns that every row of a record shares.
+
+    `entity`: whose rows come once for most entities, and never before it is new.
+    """
 
     name: str
     field: str
@@ -28,6 +39,7 @@ class Table(NamedTuple):
     key: tuple[str, ...]
     conflict: str
     extra: tuple[str, ...] = ()
+    entity: Entity | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -38,11 +50,10 @@ class Table(NamedTuple):
         return f"stage_{self.name}"
 
     def create_stage(self) -> str:
-        """The staging table of one connection."""
-        columns = ", ".join(self.columns)
+        """The staging table of one connection: the same columns, stored in the same way, without keys."""
         return (
-            f"create temporary table if not exists {self.stage} on commit delete rows "  # noqa: S608 (names of this file only)
-            f"as select {columns} from {self.name} with no data"
+            f"create temporary table if not exists {self.stage} "
+            f"(like {self.name} including defaults including storage including compression) on commit delete rows"
         )
 
     def clear_stage(self) -> str:
@@ -60,16 +71,26 @@ class Table(NamedTuple):
 
 
 def _table(
-    name: str, row: type[Record], key: tuple[str, ...], extra: tuple[str, ...] = ("partition",), conflict: str = ""
+    name: str,
+    row: type[Record],
+    key: tuple[str, ...],
+    extra: tuple[str, ...] = ("partition",),
+    *,
+    conflict: str = "",
+    entity: Entity | None = None,
 ) -> Table:
-    return Table(name, name, row, key, conflict or f"({', '.join(key)})", extra)
+    return Table(name, name, row, key, conflict or f"({', '.join(key)})", extra, entity)
 
+
+_observation_key: Final = ("project_id", "trace_id", "id", "day")
+_observation: Final = Entity("observations", _observation_key)
+_trace: Final = Entity("traces", ("project_id", "id"))
 
 TABLES: Final[tuple[Table, ...]] = (
-    _table("observations", ObservationRow, ("project_id", "trace_id", "id", "day")),
-    _table("observation_bodies", ObservationBodyRow, ("project_id", "trace_id", "id", "day"), ()),
-    _table("traces", TraceRow, ("project_id", "id")),
-    _table("trace_bodies", TraceBodyRow, ("project_id", "trace_id"), ()),
+    _table("observations", ObservationRow, _observation_key, entity=_observation),
+    _table("observation_bodies", ObservationBodyRow, _observation_key, (), entity=_observation),
+    _table("traces", TraceRow, ("project_id", "id"), entity=_trace),
+    _table("trace_bodies", TraceBodyRow, ("project_id", "trace_id"), (), entity=_trace),
     _table("scores", ScoreRow, ("project_id", "id")),
     _table("sessions", SessionRow, ("project_id", "id", "partition")),
     _table("users", UserRow, ("project_id", "id", "partition")),
@@ -78,19 +99,41 @@ TABLES: Final[tuple[Table, ...]] = (
         CostPart,
         ("project_id", "bucket", "bucket_start", "user_id", "model", "partition"),
         ("partition", "epoch", "origin"),
-        "on constraint cost_parts_key",
+        conflict="on constraint cost_parts_key",
     ),
 )
 
 
-def rows_of(table: Table, records: Iterable[AssembledRecord]) -> Sequence[tuple[Any, ...]]:
+class Rows(NamedTuple):
+    """The rows that a batch leaves in a table. `born`: of entities that no record before this batch has named, as far as the rows tell."""
+
+    born: list[tuple[Any, ...]]
+    known: list[tuple[Any, ...]]
+
+
+def rows_of(table: Table, records: Iterable[AssembledRecord]) -> Rows:
     """The rows that a batch leaves in a table: of several with one key, the last."""
-    key_columns = [name for name in table.key if name in table.row.__struct_fields__]
-    newest: dict[Hashable, tuple[Any, ...]] = {}
+    key_of = attrgetter(*(name for name in table.key if name in table.row.__struct_fields__))
+    newest: dict[Hashable, tuple[tuple[Any, ...], bool]] = {}
     for record in records:
-        shared = tuple(getattr(record, name) for name in table.extra)
         rows: list[Record] = getattr(record, table.field)
+        if not rows:
+            continue
+        shared = tuple(getattr(record, name) for name in table.extra)
+        born = _born(table, record)
         for row in rows:
-            key = tuple(getattr(row, name) for name in key_columns)
-            newest[key] = (*msgspec.structs.astuple(row), *shared)
-    return list(newest.values())
+            key = key_of(row)
+            newest[record.partition, key] = ((*msgspec.structs.astuple(row), *shared), key in born)
+    return Rows(
+        [row for row, is_born in newest.values() if is_born], [row for row, is_born in newest.values() if not is_born]
+    )
+
+
+def _born(table: Table, record: AssembledRecord) -> set[Hashable]:
+    """The keys of this table's rows whose entity this record is the first to name: it was made and changed when the record came."""
+    if table.entity is None:
+        return set()
+    key_of = attrgetter(*table.entity.key)
+    rows: list[ObservationRow | TraceRow] = getattr(record, table.entity.field)
+    at = record.received_at
+    return {key_of(row) for row in rows if row.created_at == at and row.updated_at == at}

@@ -1,15 +1,17 @@
-"""Applying a batch of one partition: plan it against the locked progress row, write it, move on. Kafka is not touched here.
+"""Applying batches of partitions: plan them against the locked progress rows, write them, move on. Kafka is not touched here.
 
-1. Lock the progress row: no other sink can move this partition now. Dying here changes nothing.
-2. Write rows, dead letters, counts; move the applied origin and the position in the same transaction. Dying here changes nothing.
+1. Lock the progress rows: no other sink can move these partitions now. Dying here changes nothing.
+2. Write rows, dead letters, counts; move the applied origins and the positions in the same transaction. Dying here changes nothing.
 3. Commit. Dying after it is harmless: the next sink reads on from the stored position.
 
-What Postgres refuses although it was checked: the record becomes a dead letter in a transaction of its own, and its owner starts over.
+Batches of several partitions share a transaction while all goes well. One whose row another holds, and all of them where Postgres refuses
+anything, are applied each alone. What Postgres refuses then although it was checked: the record becomes a dead letter in a transaction of
+its own, and its owner starts over.
 Too many of those are no record's fault: the partition stands still instead.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,7 +23,7 @@ from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
 from tailrace.runtime.raw_record import FetchRaw, RawGoneError
 from tailrace.sink.plan import Delivered, Plan, Stored, Whole, is_next, plan_batch
-from tailrace.sink.repository import PartitionTransaction, Repository, UnstorableError
+from tailrace.sink.repository import Move, Repository, SinkTransaction, UnstorableError
 from tailrace.wire.records import DeadLetter, EventCount
 
 log = get_logger(__name__)
@@ -47,6 +49,14 @@ class Applied(NamedTuple):
     carry: list[Delivered]
 
 
+class Outcome(NamedTuple):
+    """What a transaction does to a partition; no plan if it does nothing."""
+
+    partition: int
+    applied: Applied
+    plan: Plan | None
+
+
 class PartitionWriter:
     """Applies batches of any partition."""
 
@@ -57,9 +67,12 @@ class PartitionWriter:
 
     async def apply(self, partition: int, batch: Sequence[Delivered]) -> Applied:
         """Apply a batch. Raises OUTAGE_ERRORS and KAFKA_ERRORS, nothing is applied then."""
-        started = time.monotonic()
         try:
-            applied, plan = await self._apply(partition, batch)
+            try:
+                return await self._apply_alone(partition, batch, copy_born=True)
+            except asyncpg.UniqueViolationError:
+                log.info("sink.entity.known", partition=partition)
+                return await self._apply_alone(partition, batch, copy_born=False)
         except asyncpg.LockNotAvailableError:
             await self._end_frozen(partition)
             raise
@@ -68,22 +81,51 @@ class PartitionWriter:
         except REFUSALS as error:
             log.warning("sink.batch.refused", partition=partition, error=type(error).__name__, detail=str(error)[:300])
             return await self._apply_singly(partition, batch)
-        self._note(plan, time.monotonic() - started)
-        return applied
 
-    async def _apply(self, partition: int, batch: Sequence[Delivered]) -> tuple[Applied, Plan | None]:
+    async def apply_together(self, batches: Mapping[int, Sequence[Delivered]]) -> dict[int, Applied]:
+        """Apply batches of several partitions in one transaction: its statements and its commit cost much, however little it holds.
+
+        Returns what became of those that it could apply: the others are to be applied each alone. Raises OUTAGE_ERRORS, nothing is
+        applied then.
+        """
+        started = time.monotonic()
+        try:
+            async with self._repository.locked_free(batches) as (transaction, stored):
+                outcomes = await self._apply(transaction, stored, batches, copy_born=True)
+        except OUTAGE_ERRORS:
+            raise
+        except REFUSALS:
+            return {}
+        return self._note(outcomes, started)
+
+    async def _apply_alone(self, partition: int, batch: Sequence[Delivered], *, copy_born: bool) -> Applied:
+        started = time.monotonic()
         async with self._repository.locked(partition) as (transaction, stored):
-            ahead = _unread(stored, batch)
-            if not ahead:
-                return Applied(stored.position, seek=True, carry=[]), None
-            plan = plan_batch(stored, ahead)
-            if plan.apply:
-                await transaction.write(plan.apply)
-            await transaction.move(plan.position, plan.apply[-1] if plan.apply else None)
+            outcomes = await self._apply(transaction, {partition: stored}, {partition: batch}, copy_born=copy_born)
+        return self._note(outcomes, started)[partition]
+
+    @staticmethod
+    async def _apply(
+        transaction: SinkTransaction,
+        stored: Mapping[int, Stored],
+        batches: Mapping[int, Sequence[Delivered]],
+        *,
+        copy_born: bool,
+    ) -> list[Outcome]:
+        """Write the batches of the partitions that are locked, and move on."""
+        outcomes = [_outcome(partition, row, batches[partition]) for partition, row in stored.items()]
+        plans = [(outcome.partition, outcome.plan) for outcome in outcomes if outcome.plan is not None]
+        wholes = [whole for _, plan in plans for whole in plan.apply]
+        if wholes:
+            await transaction.write(wholes, copy_born=copy_born)
+        if plans:
+            await transaction.move([Move(partition, plan.position, plan.last) for partition, plan in plans])
+        for partition, plan in plans:
             if plan.gap:
-                log.warning("sink.gap", partition=partition, applied=plan.applied_origin or stored.applied_origin)
-                await transaction.take_epoch()
-        return Applied(plan.position, seek=False, carry=plan.carry), plan
+                applied = plan.last.origin if plan.last else stored[partition].applied_origin
+                log.warning("sink.gap", partition=partition, applied=applied)
+                await transaction.take_epoch(partition)
+        return outcomes
 
     async def _apply_singly(self, partition: int, batch: Sequence[Delivered]) -> Applied:
         """Find the record that Postgres refuses: apply up to it, make it a dead letter, stop there."""
@@ -94,8 +136,8 @@ class PartitionWriter:
                 async with self._repository.locked(partition) as (transaction, stored):
                     if not is_next(stored, whole):
                         return Applied(stored.position, seek=True, carry=[])
-                    await transaction.write([whole])
-                    await transaction.move(whole.end, whole)
+                    await transaction.write([whole], copy_born=False)
+                    await transaction.move([Move(partition, whole.end, whole)])
             except OUTAGE_ERRORS:
                 raise
             except REFUSALS as error:
@@ -115,10 +157,10 @@ class PartitionWriter:
             if not is_next(stored, whole):
                 return
             try:
-                await self._spend(transaction, letter.project_id, whole.origin)
+                await self._spend(transaction, partition, letter.project_id, whole.origin)
             except TooManyFailuresError as error:
                 reason = f"{error}; Postgres refuses the record at {whole.origin}: {letter.detail}"[:2000]
-                await transaction.halt(reason)
+                await transaction.halt(partition, reason)
                 log.error("sink.partition.halted", partition=partition, reason=reason)  # noqa: TRY400 (the reason says all)
                 return
             await self._bury_in(transaction, whole, letter, count)
@@ -128,20 +170,21 @@ class PartitionWriter:
         )
 
     @staticmethod
-    async def _spend(transaction: PartitionTransaction, project_id: str, origin: int) -> None:
+    async def _spend(transaction: SinkTransaction, partition: int, project_id: str, origin: int) -> None:
         """Raises TooManyFailuresError. Whose fault a run is cannot be tried out here: that others are applied must do."""
         try:
-            (await transaction.read_budget(origin)).spend(project_id, origin)
+            (await transaction.read_budget(partition, origin)).spend(project_id, origin)
         except SuspiciousRunError as error:
             if not error.others_are_fine:
                 raise
 
     @staticmethod
-    async def _bury_in(transaction: PartitionTransaction, whole: Whole, letter: DeadLetter, count: EventCount) -> None:
-        await transaction.add_dead_letters([(whole.origin, letter)])
-        await transaction.add_counts([(whole.origin, count)])
-        await transaction.move(whole.end, whole)
-        await transaction.take_epoch()
+    async def _bury_in(transaction: SinkTransaction, whole: Whole, letter: DeadLetter, count: EventCount) -> None:
+        first = whole.chunks[0]
+        await transaction.add_dead_letters([(first, letter)])
+        await transaction.add_counts([(first, count)])
+        await transaction.move([Move(first.partition, whole.end, whole)])
+        await transaction.take_epoch(first.partition)
 
     async def _last_words(self, partition: int, whole: Whole, detail: str) -> tuple[DeadLetter, EventCount]:
         """The dead letter of a whole record, and its count. The assembler has counted the record's events; the bytes are the raw log's."""
@@ -165,15 +208,26 @@ class PartitionWriter:
         )
         return letter, msgspec.structs.replace(counted, applied=0, dead_lettered=counted.accepted)
 
-    def _note(self, plan: Plan | None, seconds: float) -> None:
-        if plan is None:
-            return
-        for cause in plan.skipped:
-            metrics.sink_skipped.labels(cause).inc()
-        if plan.apply:
-            metrics.sink_flush_seconds.observe(seconds)
-            metrics.sink_batch.observe(len(plan.apply))
-            self._observe(plan.apply)
+    def _note(self, outcomes: Sequence[Outcome], started: float) -> dict[int, Applied]:
+        """Count what is committed."""
+        plans = [outcome.plan for outcome in outcomes if outcome.plan is not None]
+        for plan in plans:
+            for cause in plan.skipped:
+                metrics.sink_skipped.labels(cause).inc()
+        wholes = [whole for plan in plans for whole in plan.apply]
+        if wholes:
+            metrics.sink_flush_seconds.observe(time.monotonic() - started)
+            metrics.sink_batch.observe(len(wholes))
+            self._observe(wholes)
+        return {outcome.partition: outcome.applied for outcome in outcomes}
+
+
+def _outcome(partition: int, stored: Stored, batch: Sequence[Delivered]) -> Outcome:
+    ahead = _unread(stored, batch)
+    if not ahead:
+        return Outcome(partition, Applied(stored.position, seek=True, carry=[]), None)
+    plan = plan_batch(stored, ahead)
+    return Outcome(partition, Applied(plan.position, seek=False, carry=plan.carry), plan)
 
 
 def _unread(stored: Stored, batch: Sequence[Delivered]) -> Sequence[Delivered]:

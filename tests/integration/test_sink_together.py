@@ -1,0 +1,129 @@
+"""Batches of several partitions in one transaction: the same rows as each alone, and no partition waits or suffers for another."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.events import Event
+from tests.integration.partition import Partition, open_partition_pool, read_everything, sum_law_differences
+from tests.integration.worker import generation
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 3
+
+
+@pytest.fixture
+async def pool(postgres_dsn: str) -> AsyncGenerator[asyncpg.Pool]:
+    pool = await open_partition_pool(postgres_dsn)
+    await pool.execute("insert into stream_progress (partition) values (1), (2)")
+    yield pool
+    await pool.close()
+
+
+def named(number: int) -> Event:
+    """The event that names the user of a partition's trace, always the same one."""
+    body = {"id": f"trace-{number}", "userId": "user", "sessionId": "session"}
+    return {"id": f"named-{number}", "type": "trace-create", "timestamp": "2026-03-01T12:00:00Z", "body": body}
+
+
+async def assembled(pool: asyncpg.Pool, **odd: Any) -> list[Partition]:
+    """Three partitions of which each has folded five records of one user; `odd` is in the third record of partition 1."""
+    lines = [Partition(pool, number) for number in range(PARTITIONS)]
+    for line in lines:
+        for record in range(5):
+            body = odd if odd and (line.number, record) == (1, 2) else {}
+            line.append(
+                [named(line.number), generation(f"trace-{line.number}", f"span-{line.number}-{record}", **body)]
+            )
+        await line.own()
+        await line.fold(0, 2)
+        await line.fold(2, 5)
+    return lines
+
+
+async def applied_origins(pool: asyncpg.Pool) -> list[int]:
+    rows = await pool.fetch("select applied_origin from stream_progress order by partition")
+    return [row["applied_origin"] for row in rows]
+
+
+async def test_together_leaves_what_each_alone_leaves(pool: asyncpg.Pool) -> None:
+    lines = await assembled(pool)
+    applied = await lines[0].writer.apply_together({line.number: line.delivered() for line in lines})
+    together = await read_everything(pool)
+    counts = await pool.fetch("select partition, accepted, applied from event_counts order by partition")
+
+    assert {number: (one.position, one.seek) for number, one in applied.items()} == {
+        0: (5, False),
+        1: (5, False),
+        2: (5, False),
+    }
+    assert [tuple(row) for row in counts] == [(0, 10, 10), (1, 10, 10), (2, 10, 10)]
+    assert await pool.fetchval("select count(*)::int from users") == PARTITIONS
+    assert set((await sum_law_differences(pool)).values()) == {0}
+
+    tables = (
+        "traces",
+        "trace_bodies",
+        "observations",
+        "observation_bodies",
+        "users",
+        "sessions",
+        "cost_parts",
+        "event_counts",
+    )
+    await pool.execute(f"truncate {', '.join(tables)}")
+    await pool.execute("update stream_progress set applied_origin = -1, position = 0")
+    for line in lines:
+        await line.apply()
+    assert await read_everything(pool) == together
+
+
+async def test_a_partition_that_another_sink_holds_is_left_out_and_nobody_waits_for_it(pool: asyncpg.Pool) -> None:
+    lines = await assembled(pool)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("select 1 from stream_progress where partition = 1 for update")
+        applied = await lines[0].writer.apply_together({line.number: line.delivered() for line in lines})
+
+    assert set(applied) == {0, 2}
+    assert await applied_origins(pool) == [4, -1, 4]
+
+
+async def test_where_one_record_is_refused_nothing_is_applied_and_alone_only_that_record_is_buried(
+    pool: asyncpg.Pool,
+) -> None:
+    await pool.execute("alter table observations add constraint never check (name <> 'odd')")
+    lines = await assembled(pool, name="odd")
+    assert await lines[0].writer.apply_together({line.number: line.delivered() for line in lines}) == {}
+    assert await applied_origins(pool) == [-1, -1, -1]
+    for line in lines:
+        applied = await line.writer.apply(line.number, line.delivered())
+        assert applied.seek == (line.number == 1)
+
+    letters = await pool.fetch("select partition, origin, reason from dead_letters")
+    assert [tuple(row) for row in letters] == [(1, 2, "refused_by_postgres")]
+    assert await applied_origins(pool) == [4, 2, 4]
+
+
+async def test_an_entity_that_seems_new_and_is_stored_is_merged(pool: asyncpg.Pool) -> None:
+    (line, *_) = await assembled(pool)
+    await line.writer.apply(0, line.delivered())
+    before = await read_everything(pool)
+    await pool.execute("update observations set name = 'older'")
+    await pool.execute("update stream_progress set applied_origin = -1, position = 0 where partition = 0")
+    again = await line.writer.apply(0, line.delivered())
+
+    assert (again.position, again.seek) == (5, False)
+    assert await read_everything(pool) == before
+    assert await pool.fetchval("select count(*)::int from dead_letters") == 0
+
+
+async def test_bodies_are_stored_alike_in_every_partition_of_their_table(pool: asyncpg.Pool) -> None:
+    rows = await pool.fetch(
+        "select distinct attstorage, attcompression from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " where c.relname ~ '^(observation|trace)_bodies' and c.relkind in ('r', 'p') and attname in ('input', 'output')"
+    )
+
+    assert len(rows) == 1
