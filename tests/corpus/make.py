@@ -15,7 +15,7 @@ import orjson
 from tailrace.admin.migrate import migrate
 from tailrace.assembler.batch import RawRecord
 from tailrace.assembler.mapping import map_record
-from tailrace.assembler.sender import side_messages
+from tailrace.assembler.sender import cost_messages, letter_messages
 from tailrace.core.model import ProjectId
 from tailrace.runtime.resources import schemas
 from tailrace.wire.records import AssembledRecord, decode_record
@@ -65,9 +65,11 @@ async def write_rest(folder: Path, pool: asyncpg.Pool, *, only_rows: bool) -> No
         return
     (folder / "assembled.jsonl").write_bytes(b"\n".join(assembled) + b"\n")
     topics = topics_of("")
-    sides = [one for value in assembled for one in side_messages(topics, decode_record(value, AssembledRecord), 1)]
-    for file, topic in (("cost.jsonl", topics.cost_parts), ("dead.jsonl", topics.dead)):
-        (folder / file).write_bytes(b"".join(one.value + b"\n" for one in sides if one.topic == topic))
+    records = [decode_record(value, AssembledRecord) for value in assembled]
+    costs = [message for record in records for message in cost_messages(topics, [record], 1)]
+    letters = [message for record in records for message in letter_messages(topics, record)]
+    for file, messages in (("cost.jsonl", costs), ("dead.jsonl", letters)):
+        (folder / file).write_bytes(b"".join(message.value + b"\n" for message in messages))
 
 
 def _headers(kind: RawKind, number: int, events: int) -> RawHeaders:

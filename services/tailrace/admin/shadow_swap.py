@@ -19,7 +19,7 @@ from tailrace.admin.shadow import Connection, Shadow
 from tailrace.admin.shadow_compare import behind, read_applied
 from tailrace.admin.shadow_span import Period, note_moved
 from tailrace.admin.shadow_statements import PARTS, copy_rows, drop_rows
-from tailrace.assembler.sender import KafkaSender, side_messages
+from tailrace.assembler.sender import KafkaSender, cost_messages
 from tailrace.runtime.settings import Kafka
 from tailrace.wire.records import AssembledRecord, CostPart
 from tailrace.wire.topics import topics_of
@@ -160,4 +160,4 @@ async def _announce_one(
                 received_at=datetime.now(UTC),
                 cost_parts=[CostPart(**dict(row)) for row in rows],
             )
-            await sender.send(side_messages(topics_of(prefix), record, partitions))
+            await sender.send(cost_messages(topics_of(prefix), [record], partitions))

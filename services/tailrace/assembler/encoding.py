@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tailrace.assembler.batch import RawRecord, blaming
-from tailrace.assembler.sender import Message, assembled_messages, side_messages
+from tailrace.assembler.sender import Message, assembled_messages, cost_messages, letter_messages
 from tailrace.runtime.kafka import MAX_RECORD_BYTES
 from tailrace.wire.records import AssembledRecord
 from tailrace.wire.topics import Topics
@@ -29,11 +29,11 @@ def encode_batch(
     main: list[Message] = []
     for record, chunks in zip(batch, assembled, strict=True):
         with blaming(record):
-            first = [message for chunk in chunks for message in side_messages(topics, chunk, partitions)]
-            then = assembled_messages(topics, chunks)
-        largest = max(len(message.value) for message in (*first, *then))
+            letters = [message for chunk in chunks for message in letter_messages(topics, chunk)]
+            rows = assembled_messages(topics, chunks)
+        largest = max(len(message.value) for message in (*letters, *rows))
         if largest > MAX_RECORD_BYTES - ENVELOPE_BYTES:
             raise TooLargeError(record.offset, largest)
-        side += first
-        main += then
-    return side, main
+        side += letters
+        main += rows
+    return [*cost_messages(topics, [chunk for chunks in assembled for chunk in chunks], partitions), *side], main

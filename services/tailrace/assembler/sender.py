@@ -6,7 +6,7 @@ producer that lost a batch refuses all that follow.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from tailrace.runtime.kafka import (
@@ -28,6 +28,12 @@ DISPOSE_SECONDS: Final = 5
 
 MOST_BYTES_OF_A_SEND: Final = 16 * 1024 * 1024
 """What one time-out is for. What became of a large record may be many times as much, and would never be sent in one."""
+
+
+MOST_PARTS: Final = 2_000
+"""Cost parts of one record."""
+
+_key_of: Final = attrgetter("project_id", "user_id", "model", "bucket", "bucket_start")
 
 
 class SendError(Exception):
@@ -142,24 +148,29 @@ def assembled_messages(topics: Topics, records: Sequence[AssembledRecord]) -> li
     return [Message(topics.assembled, record.partition, None, encode_record(record)) for record in records]
 
 
-def side_messages(topics: Topics, record: AssembledRecord, partitions: int) -> list[Message]:
-    """What must be confirmed before its assembled record is sent: cost parts for the meter, dead letters for their topic."""
+def letter_messages(topics: Topics, record: AssembledRecord) -> list[Message]:
+    """The dead letters of a record, for their topic."""
     messages: list[Message] = []
-    for (project_id, user_id), parts in groupby(sorted(record.cost_parts, key=_owner_of), key=_owner_of):
-        key = f"{project_id}:{user_id}"
-        changed = CostPartsRecord(
-            partition=record.partition, epoch=record.epoch, origin=record.origin, parts=list(parts)
-        )
-        messages.append(
-            Message(
-                topics.cost_parts, partition_of(project_id, user_id, partitions), key.encode(), encode_record(changed)
-            )
-        )
     for letter in record.dead_letters:
         dead = DeadLetterRecord(partition=record.partition, origin=record.origin, letter=letter)
         messages.append(Message(topics.dead, record.partition, letter.project_id.encode(), encode_record(dead)))
     return messages
 
 
-def _owner_of(part: CostPart) -> tuple[str, str]:
-    return part.project_id, part.user_id or ""
+def cost_messages(topics: Topics, records: Sequence[AssembledRecord], partitions: int) -> list[Message]:
+    """What the meters hear of the cost parts of one epoch's records: each part as it stands after the last of them.
+
+    Between its own record and the last one a part does not change, so that it stands for both.
+    """
+    newest = {_key_of(part): part for record in records for part in record.cost_parts}
+    targets: dict[int, list[CostPart]] = {}
+    for part in newest.values():
+        targets.setdefault(partition_of(part.project_id, part.user_id or "", partitions), []).append(part)
+    messages: list[Message] = []
+    last = records[-1]
+    for target, parts in sorted(targets.items()):
+        for start in range(0, len(parts), MOST_PARTS):
+            some = parts[start : start + MOST_PARTS]
+            changed = CostPartsRecord(partition=last.partition, epoch=last.epoch, origin=last.origin, parts=some)
+            messages.append(Message(topics.cost_parts, target, None, encode_record(changed)))
+    return messages

@@ -233,7 +233,7 @@ class AssembledRecord(Record, frozen=True, kw_only=True):
 
 
 class CostPartsRecord(Record, frozen=True, kw_only=True):
-    """Changed parts of one (project, user), on their way to the meter, with the raw record that they come from."""
+    """Changed parts of one raw partition on their way to a meter, as they stand after the raw record `origin`."""
 
     partition: int
     epoch: int
