@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.core import merge
-from tailrace.core.merge import RULES, Change, EntityKind, Folded, absorb, fold, lift
+from tailrace.core.merge import RULES, Change, EntityKind, Folded, absorb, fold, lift, take
 from tailrace.core.metadata import read_metadata
 from tailrace.core.stamp import CREATE, UPDATE, Stamp
 from tests.strategies import KINDS, histories
@@ -60,6 +60,15 @@ def test_an_event_that_comes_again_changes_nothing(events: list[Change]) -> None
     assert fold(one, one, kind) == one
     assert not absorb(both, one, kind)
     assert not absorb(both, two, kind)
+
+
+@given(histories(2, 5))
+def test_taking_an_event_in_is_joining_the_state_that_it_makes_alone(events: list[Change]) -> None:
+    kind = events[0].kind
+    taken, joined = lift(events[0]), lift(events[0])
+    for event in [*events[1:], events[0]]:
+        assert take(taken, event) == absorb(joined, lift(event), kind)
+        assert taken == joined
 
 
 @given(histories(2, 2))

@@ -1,7 +1,9 @@
 """One folded raw record as assembled records ready to send: one, or several chunks where it is large."""
 
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -101,8 +103,17 @@ def _groups(record: AssembledRecord) -> Iterator[dict[str, list[Any]]]:
 def _weigh(row: Record) -> int:
     """An estimate of the row's JSON: what is large about a row is its texts."""
     texts = 0
-    for field in row.__struct_fields__:
-        value = getattr(row, field)
-        if isinstance(value, str | bytes):
+    for value in _texts_of(type(row))(row):
+        if value is not None:
             texts += len(value)
     return 1_000 + 2 * texts
+
+
+@cache
+def _texts_of(kind: type[Record]) -> Callable[[Record], tuple[str | bytes | None, ...]]:
+    """How to get the texts of a row of a kind."""
+    hints = get_type_hints(kind)
+    names = [field for field in kind.__struct_fields__ if hints[field] in (str, bytes, str | None)]
+    if len(names) == 1:
+        return lambda row: (getattr(row, names[0]),)
+    return attrgetter(*names)

@@ -4,6 +4,7 @@ Raises Superseded when a read shows that the partition has another owner or has 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple, ParamSpec, TypeVar
@@ -38,6 +39,9 @@ log = get_logger(__name__)
 
 ASIDE_BYTES: Final = 256 * 1024
 """A larger record is folded beside the event loop."""
+
+TURN_SECONDS: Final = 0.005
+"""How long a fold may go on before everybody else has a turn."""
 
 STEP_CHANGES: Final = 1_000
 
@@ -154,6 +158,7 @@ class BatchFolder:
         self._budget = budget
         self._previous = epoch.applied_origin
         self.steps = 0
+        self._turn_at = 0.0
 
     async def fold(self, batch: Sequence[RawRecord], doomed: Mapping[int, Doom]) -> list[list[AssembledRecord]]:
         """The assembled records, chunks of one raw record together. `doomed`: by offset.
@@ -182,12 +187,15 @@ class BatchFolder:
     async def _aside(self, record: RawRecord, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         """Do what may take long in a thread, so that the process goes on answering; nothing else touches the state meanwhile.
 
-        What is short is done at once, after everybody else has had a turn.
+        What is short is done at once; everybody else has a turn now and then.
         """
         self.steps += 1
         if record.bytes > ASIDE_BYTES:
             return await asyncio.to_thread(work, *arguments, **named)
-        await asyncio.sleep(0)
+        now = time.monotonic()
+        if now - self._turn_at > TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._turn_at = time.monotonic()
         return work(*arguments, **named)
 
     def release(self) -> None:
@@ -253,6 +261,7 @@ class BatchFolder:
         for trace in loaded.traces:
             self.state.traces.keep((trace.project_id, trace.id), trace)
         for observation in loaded.observations:
+            self.state.place_observation(observation)
             self.state.keep_observation(observation)
         for score in loaded.scores:
             self.state.scores.keep((score.project_id, score.id), score)

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
 from tailrace.core.merge import Folded
 from tailrace.core.pricing import Priced, PriceTable, price_usage
-from tailrace.core.usage import usage_sums
+from tailrace.core.usage import Sums, usage_sums
 
+_DAY_US: Final = 24 * 3600 * 1_000_000
 _epoch: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NO_SUMS: Final = Sums(0, 0, 0)
 _unpriced: Final = Priced(cost_details={}, total_cost=None)
 
 
+@lru_cache(maxsize=1024)
 def instant(at_us: int) -> datetime:
     """An aware UTC time from microseconds since 1970."""
     return _epoch + timedelta(microseconds=at_us)
@@ -27,7 +31,12 @@ def microseconds(at: datetime) -> int:
 
 def day_of(at_us: int) -> date:
     """The UTC day of an instant."""
-    return instant(at_us).date()
+    return _day(at_us // _DAY_US)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> date:
+    return instant(number * _DAY_US).date()
 
 
 class PricingInputs(NamedTuple):
@@ -111,6 +120,11 @@ class ObservationState:
         return usage or {}
 
     @property
+    def sums(self) -> Sums:
+        """The tokens that are shown and summed."""
+        return usage_sums(self.usage) if self.usage else NO_SUMS
+
+    @property
     def place(self) -> Place:
         model = self.priced.model_id or self.folded.values.get("model")
         return Place(model, minute_of(self.start_us))
@@ -120,7 +134,7 @@ class ObservationState:
         errors = int(self.is_error)
         if not self.counted:
             return Amounts(errors=errors)
-        sums = usage_sums(self.usage)
+        sums = self.sums
         generations = int(self.folded.values.get("type") == "GENERATION")
         return Amounts(self.priced.total_cost or ZERO, sums.input, sums.output, sums.total, generations, errors)
 

@@ -21,9 +21,12 @@ from tailrace.core.contributions import (
     minute_of,
     part_keys,
 )
-from tailrace.core.merge import Change, Folded, absorb, lift
+from tailrace.core.merge import Change, Folded, lift, take
 from tailrace.core.pricing import PriceTable
 from tailrace.wire.records import ObservationBodyRow, ObservationRow, ScoreRow, TraceBodyRow, TraceRow
+
+_NO_BODIES: Final = (None, None, None)
+_BODIES: Final = frozenset({"input", "output", "metadata"})
 
 QUIET_US: Final = 60_000_000
 """A trace is complete when a root has ended and nothing was received for 60 s; what comes after that amends it."""
@@ -123,12 +126,11 @@ class Fold:
 
     def _apply_score(self, change: Change) -> None:
         key = (change.project_id, change.id)
-        incoming = lift(change)
         state = self._state.scores.get(key)
         if state is None:
-            state = ScoreState(*key, incoming, self._received_us, self._received_us)
+            state = ScoreState(*key, lift(change), self._received_us, self._received_us)
             self._state.scores.keep(key, state)
-        elif not absorb(state.folded, incoming, "score"):
+        elif not take(state.folded, change):
             return
         state.updated_us, state.last_origin = self._received_us, self._origin
         self._scores[id(state)] = state
@@ -136,10 +138,11 @@ class Fold:
     def _apply_trace(self, change: Change) -> None:
         touch = self._touch((change.project_id, change.trace_id))
         self._note_sightings(change)
-        bodies = _bodies(touch.state.folded)
-        if absorb(touch.state.folded, lift(change), "trace"):
+        folded = touch.state.folded
+        bodies = None if _BODIES.isdisjoint(change.fields) else _bodies(folded)
+        if take(folded, change):
             touch.changed = True
-            touch.body_changed |= _bodies(touch.state.folded) != bodies
+            touch.body_changed |= bodies is not None and _bodies(folded) != bodies
 
     def _apply_observation(self, change: Change) -> None:
         touch = self._touch((change.project_id, change.trace_id))
@@ -150,7 +153,7 @@ class Fold:
         start_us, end_us = _extent(state)
         place, amounts, ended = state.place, state.amounts(), state.has_ended_as_root
         bodies = _bodies(state.folded)
-        if not absorb(state.folded, lift(change), "observation"):
+        if not take(state.folded, change):
             return
         state.reprice(self._prices)
         trace = touch.state
@@ -167,9 +170,9 @@ class Fold:
         )
         state.day = day_of(state.start_us)
         state.reprice(self._prices)
-        self._state.keep_observation(state)
+        self._state.place_observation(state)
         touch.state.observation_count += 1
-        self._include(touch, state, body_changed=any(part is not None for part in _bodies(state.folded)))
+        self._include(touch, state, body_changed=_bodies(state.folded) != _NO_BODIES)
 
     def _include(self, touch: TraceTouch, state: ObservationState, *, body_changed: bool) -> None:
         """Count an observation, new or changed, into its trace."""
@@ -193,7 +196,7 @@ class Fold:
         if state is None:
             received = self._received_us
             state = TraceState(*key, Folded({}, {}, None), received, received, received)
-            self._state.traces.keep(key, state)
+            self._state.traces.place(key, state)
             touch = TraceTouch(state, None, {}, None, had_ended=False)
         else:
             touch = TraceTouch(

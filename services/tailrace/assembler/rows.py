@@ -13,7 +13,6 @@ from tailrace.core.merge import EntityKind, Folded
 from tailrace.core.metadata import read_metadata
 from tailrace.core.money import money_text
 from tailrace.core.stamps import dump_stamps
-from tailrace.core.usage import usage_sums
 from tailrace.wire.records import (
     CostPart,
     ObservationBodyRow,
@@ -31,7 +30,8 @@ def observation_row(state: ObservationState) -> ObservationRow:
     values = state.folded.values
     priced = state.priced
     provided = values.get("provided_cost_details")
-    sums = usage_sums(state.usage)
+    usage = state.usage
+    sums = state.sums
     return ObservationRow(
         project_id=state.project_id,
         day=state.day,
@@ -52,9 +52,9 @@ def observation_row(state: ObservationState) -> ObservationRow:
         model=values.get("model"),
         model_id=priced.model_id,
         model_parameters=values.get("model_parameters"),
-        usage_details=_json_text(state.usage),
+        usage_details=_json_text(usage) if usage else "{}",
         provided_cost_details=None if provided is None else _money_object(provided),
-        cost_details=_money_object(priced.cost_details),
+        cost_details=_money_object(priced.cost_details) if priced.cost_details else "{}",
         unit=values.get("unit"),
         input_tokens=sums.input,
         output_tokens=sums.output,

@@ -32,6 +32,10 @@ class Shelf(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._values.get(key)
 
+    def place(self, key: K, value: V) -> None:
+        """Put a new value that is not complete yet: `keep` weighs it."""
+        self._values[key] = value
+
     def keep(self, key: K, value: V) -> None:
         """Put a value, or weigh a changed one again; it becomes the most recently used."""
         self._values.pop(key, None)

@@ -68,10 +68,14 @@ class PartitionState:
         """An estimate of the memory in use."""
         return sum(shelf.bytes for shelf in self._shelves())
 
-    def keep_observation(self, state: ObservationState) -> None:
-        """Put an observation, or weigh it again."""
-        self.observations.keep((state.project_id, state.trace_id, state.id), state)
+    def place_observation(self, state: ObservationState) -> None:
+        """Put a new observation that is not complete yet: `keep_observation` weighs it."""
+        self.observations.place((state.project_id, state.trace_id, state.id), state)
         self._members.setdefault((state.project_id, state.trace_id), set()).add(state.id)
+
+    def keep_observation(self, state: ObservationState) -> None:
+        """Weigh an observation, again where it has changed; it becomes the most recently used."""
+        self.observations.keep((state.project_id, state.trace_id, state.id), state)
 
     def members(self, trace: TraceKey) -> list[ObservationState]:
         """The observations of a trace that are in memory."""

@@ -32,12 +32,22 @@ class Amounts(NamedTuple):
     traces: int = 0
 
     def plus(self, other: "Amounts") -> "Amounts":
-        cost = MONEY.normalize(MONEY.add(self.cost, other.cost))
-        return Amounts(cost, *(mine + its for mine, its in zip(self[1:], other[1:], strict=True)))
+        return Amounts(
+            MONEY.normalize(MONEY.add(self.cost, other.cost)),
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.total_tokens + other.total_tokens,
+            self.generations + other.generations,
+            self.errors + other.errors,
+            self.traces + other.traces,
+        )
 
     def within_bounds(self) -> "Amounts":
         """The same with no figure above what can be stored: one at the bound means at least so many. The cost is exact at any size."""
-        return Amounts(self.cost, *(max(-MOST, min(figure, MOST)) for figure in self[1:]))
+        figures = self[1:]
+        if max(figures) <= MOST and min(figures) >= -MOST:
+            return self
+        return Amounts(self.cost, *(max(-MOST, min(figure, MOST)) for figure in figures))
 
     def negated(self) -> "Amounts":
         return Amounts(MONEY.minus(self.cost), *(-figure for figure in self[1:]))
@@ -77,7 +87,8 @@ def minute_of(at_us: int) -> int:
 
 def add_amounts(contributions: Contributions, place: Place, amounts: Amounts) -> None:
     """Add to a place; a place without figures leaves the dict."""
-    total = contributions.get(place, NOTHING).plus(amounts).within_bounds()
+    before = contributions.get(place)
+    total = amounts if before is None else before.plus(amounts).within_bounds()
     if total:
         contributions[place] = total
     else:

@@ -153,8 +153,13 @@ def lift(change: Change) -> Folded:
     wins: dict[str, Win] = {}
     metadata: Metadata | None = None
     ordinary = Win(ORDINARY, change.stamp)
+    weak = change.weak
     for field, value in change.fields.items():
         rule = rules[field]
+        if rule == "latest" and field not in weak:
+            values[field] = value
+            wins[field] = ordinary
+            continue
         if rule == "deep":
             metadata = Uniform(value, change.stamp) if value else None
             continue
@@ -186,6 +191,35 @@ def absorb(folded: Folded, other: Folded, kind: EntityKind) -> bool:
         changed |= merged != folded.metadata
         folded.metadata = merged
     return changed
+
+
+def take(folded: Folded, change: Change) -> bool:
+    """`absorb` of what `change` alone says, without making a state of it. Returns whether anything changed, a stamp too."""
+    rules = RULES[change.kind]
+    ordinary = Win(ORDINARY, change.stamp)
+    changed = False
+    for field, value in change.fields.items():
+        rule = rules[field]
+        if rule == "deep":
+            changed |= _take_metadata(folded, value, change.stamp)
+            continue
+        win: Win | None = None
+        if rule in _STAMPED:
+            rank = _rank(field, value, rule, change)
+            win = ordinary if rank == ORDINARY else Win(rank, change.stamp)
+        changed |= _JOINS[rule](folded, field, value, win)
+    return changed
+
+
+def _take_metadata(folded: Folded, value: Mapping[str, Any], stamp: Stamp) -> bool:
+    if not value:
+        return False
+    given = Uniform(value, stamp)
+    merged = given if folded.metadata is None else merge_metadata(folded.metadata, given)
+    if merged == folded.metadata:
+        return False
+    folded.metadata = merged
+    return True
 
 
 def _rank(field: str, value: Any, rule: Rule, change: Change) -> int:

@@ -18,13 +18,13 @@ from tailrace.core.stamp import Stamp
 
 def dump_stamps(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) -> dict[str, Any]:
     """The stamps of `folded`, ready for JSON. `hidden`: values of fields that the row does not show as they are."""
-    bits = _bits(kind)
-    masks: dict[Win, int] = {}
-    for field, win in folded.wins.items():
-        masks[win] = masks.get(win, 0) | bits[field]
-    known = {win.stamp for win in masks}
-    extra = {Win(ORDINARY, stamp) for stamp in _stamps_of(folded.metadata) if stamp not in known}
-    wins = sorted(masks.keys() | extra)
+    masks = _masks(folded.wins, _bits(kind))
+    wins = sorted(masks)
+    if folded.metadata is not None:
+        known = {win.stamp for win in wins}
+        extra = {Win(ORDINARY, stamp) for stamp in _stamps_of(folded.metadata) if stamp not in known}
+        if extra:
+            wins = sorted(masks.keys() | extra)
     index = {win.stamp: number for number, win in enumerate(wins)}
     dumped: dict[str, Any] = {"w": [[*win.stamp, win.rank, masks.get(win, 0)] for win in wins]}
     if folded.metadata is not None:
@@ -53,6 +53,23 @@ def load_folded(
     kept.update(dumped.get("v", {}))
     state = _load_metadata(dumped["m"], metadata, stamps) if "m" in dumped else None
     return Folded(kept, wins, state)
+
+
+def _masks(wins: Mapping[str, Win], bits: Mapping[str, int]) -> dict[Win, int]:
+    """The fields that each win decided, as a bit set."""
+    masks: dict[Win, int] = {}
+    last: Win | None = None
+    mask = 0
+    for field, win in wins.items():
+        if win is last:  # as nearly always: one event decided all
+            mask |= bits[field]
+            continue
+        if last is not None:
+            masks[last] = mask
+        last, mask = win, masks.get(win, 0) | bits[field]
+    if last is not None:
+        masks[last] = mask
+    return masks
 
 
 @cache

@@ -22,6 +22,7 @@ MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30
 """A cost below 10^18 USD with at most 30 decimal places is kept to the digit; beyond them it is rounded half to even."""
 
+_EXACT_JSON: Final = json.JSONDecoder(parse_float=Decimal)
 _USAGE_UNITS: Final = frozenset(get_args(UsageUnit))
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+?(?:\d{1,40}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -156,11 +157,13 @@ def costs_from_attributes(attributes: Mapping[str, object]) -> dict[str, Decimal
 
 def usage_sums(usage_details: Mapping[str, int]) -> Sums:
     """The three numbers that the API shows as `usage`."""
-    return Sums(
-        sum(units for key, units in usage_details.items() if "input" in key),
-        sum(units for key, units in usage_details.items() if "output" in key),
-        usage_details.get("total", 0),
-    )
+    given = output = 0
+    for key, units in usage_details.items():
+        if "input" in key:
+            given += units
+        if "output" in key:
+            output += units
+    return Sums(given, output, usage_details.get("total", 0))
 
 
 def cost_sums(cost_details: Mapping[str, Decimal]) -> CostSums:
@@ -295,6 +298,6 @@ def _json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_float=Decimal)
+        return _EXACT_JSON.decode(value)
     except (ValueError, ArithmeticError, RecursionError):
         return None

@@ -6,6 +6,7 @@ UTF-8. Unknown fields survive.
 
 import base64
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -112,8 +113,22 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
         data = value.string_value
         plain = _text(data) if data else _plain(value)
         if plain is not None:
-            attributes[_text(pair.key)] = plain
+            name = pair.key
+            attributes[_names.get(name) or _name(name)] = plain
     return attributes
+
+
+_names: Final[dict[bytes, str]] = {}
+_MOST_NAMES: Final = 10_000
+_MOST_NAME_BYTES: Final = 100
+
+
+def _name(data: bytes) -> str:
+    """A name of an attribute; those that come again and again are one text each."""
+    name = _text(data)
+    if len(data) <= _MOST_NAME_BYTES and len(_names) < _MOST_NAMES:
+        _names[data] = name = sys.intern(name)
+    return name
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value

@@ -7,6 +7,7 @@ from tailrace.assembler.mapping import genai, langfuse, openinference, vercel
 from tailrace.assembler.mapping.bodies import Bodies
 from tailrace.assembler.mapping.group import Group
 from tailrace.assembler.mapping.indexed import rebuild
+from tailrace.assembler.mapping.shape import INDEXED_BODIES, REQUEST_PREFIXES, Shape, shape_of
 from tailrace.assembler.mapping.values import (
     dump_json,
     first_text,
@@ -45,26 +46,10 @@ PLAIN_BODIES: Final = (
     openinference.VALUES,
     ("input", "output"),
 )
-INDEXED_BODIES: Final = (("gen_ai.prompt", "gen_ai.completion"), openinference.MESSAGES)
 
 _ERROR_STATUS: Final = 2
-_INDEXED_STARTS: Final = tuple(f"{prefix}." for pair in INDEXED_BODIES for prefix in pair)
-_MODEL_STARTS: Final = (
-    "langfuse.observation.model.",
-    "langfuse.observation.usage_details",
-    "langfuse.observation.cost_details",
-    "langfuse.observation.completion_start_time",
-    "langfuse.observation.prompt.",
-    "langfuse.prompt.",
-    "gen_ai.",
-    "llm.",
-    "ai.",
-    "model",
-)
-"""How every attribute starts that says anything of a model: most spans have none, and need no further look."""
-
-_REQUEST_PREFIXES: Final = (genai.REQUEST, openinference.INVOCATION_PARAMETERS + ".")
 _EMPTY_JSON: Final = frozenset({"{}", "null"})
+_NO_METADATA: Final = langfuse.Metadata({}, {})
 _NO_BODIES: Final = Bodies(None, None, ())
 _LANGFUSE_BODY_KEYS: Final = (langfuse.INPUT, langfuse.OUTPUT, langfuse.TRACE_INPUT, langfuse.TRACE_OUTPUT)
 
@@ -77,7 +62,8 @@ class Reading(NamedTuple):
 
     fields: dict[str, Any]
     metadata: langfuse.Metadata
-    technical: dict[str, Any]
+    technical: Mapping[str, Any]
+    shape: Shape
     is_root: bool
 
 
@@ -94,18 +80,19 @@ def read_observation(span: SpanData, group: Group) -> Reading:
     if langfuse.is_true(attributes.get(langfuse.IS_APP_ROOT)):
         fields["is_app_root"] = True
     _put_plain(fields, span, group)
-    if _any_starts_with(attributes, _MODEL_STARTS):
-        _put_model(fields, attributes)
-    bodies = read_bodies(span)
+    shape = shape_of(attributes)
+    if shape.speaks_of_model:
+        _put_model(fields, attributes, shape)
+    bodies = read_bodies(span, shape)
     if bodies.input is not None:
         fields["input"] = bodies.input
     if bodies.output is not None:
         fields["output"] = bodies.output
-    metadata = _metadata_of(attributes)
+    metadata = _metadata_of(attributes) if shape.has_metadata else _NO_METADATA
     technical = group.metadata if group.is_langfuse else {**group.metadata, **_rest(attributes, bodies)}
     if metadata.observation or technical:
         fields["metadata"] = {**metadata.observation, **technical}
-    return Reading(fields, metadata, technical, is_root)
+    return Reading(fields, metadata, technical, shape, is_root)
 
 
 def observation_type(attributes: Mapping[str, Any], group: Group) -> str:
@@ -123,9 +110,11 @@ def observation_type(attributes: Mapping[str, Any], group: Group) -> str:
     )
 
 
-def read_bodies(span: SpanData) -> Bodies:
+def read_bodies(span: SpanData, shape: Shape) -> Bodies:
     """Input and output from the first convention that gives either."""
     for block in _BODIES:
+        if block is _bodies_of_indexed and not shape.has_indexed_bodies:
+            continue
         found = block(span)
         if found is not None:
             return found
@@ -146,8 +135,6 @@ def _bodies_of_plain_pairs(span: SpanData) -> Bodies | None:
 
 def _bodies_of_indexed(span: SpanData) -> Bodies | None:
     attributes = span.attributes
-    if not _any_starts_with(attributes, _INDEXED_STARTS):
-        return None
     for input_prefix, output_prefix in INDEXED_BODIES:
         given, input_keys = rebuild(attributes, input_prefix)
         answer, output_keys = rebuild(attributes, output_prefix)
@@ -199,22 +186,22 @@ def _name_of(span: SpanData) -> str | None:
     return (text_of(tool) if tool else None) or vercel.name(span.attributes) or span.name
 
 
-def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Shape) -> None:
     put_key(fields, "model", first_text(attributes, MODELS))
     if _text(attributes.get(genai.OPERATION)) in genai.REPEATING_OPERATIONS:
         fields["uncounted"] = True
     started = langfuse.completion_start_time(attributes)
     if started is not None:
         fields["completion_start_time"] = started
-    prompt = langfuse.prompt(attributes) if fields["type"] == "GENERATION" else None
+    prompt = langfuse.prompt(attributes) if shape.names_prompt and fields["type"] == "GENERATION" else None
     if prompt is not None:
         fields["prompt_name"], fields["prompt_version"] = prompt
-    _put_parameters(fields, attributes)
+    _put_parameters(fields, attributes, shape)
     _put_usage(fields, attributes)
     _put_cost(fields, attributes)
 
 
-def _put_parameters(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+def _put_parameters(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Shape) -> None:
     for key in PARAMETERS:
         given = attributes.get(key)
         if given is None:
@@ -225,7 +212,9 @@ def _put_parameters(fields: dict[str, Any], attributes: Mapping[str, Any]) -> No
             return
         if not _is_empty(given):
             warn(fields, f"{key} is no JSON object and was left out")
-    parameters = genai.request_parameters(attributes, _REQUEST_PREFIXES)
+    if not shape.has_request_parameters:
+        return
+    parameters = genai.request_parameters(attributes, REQUEST_PREFIXES)
     if parameters:
         fields["model_parameters"] = dump_json(plain_parameters(parameters))
 
@@ -264,13 +253,6 @@ def _rest(attributes: Mapping[str, Any], bodies: Bodies) -> dict[str, Any]:
 
 
 _METADATA: Final = (*langfuse.METADATA, vercel.METADATA)
-
-
-def _any_starts_with(attributes: Mapping[str, Any], starts: tuple[str, ...]) -> bool:
-    for key in attributes:  # noqa: SIM110 - any() takes three times as long
-        if key.startswith(starts):
-            return True
-    return False
 
 
 def _dumped(rebuilt: Any) -> str | None:

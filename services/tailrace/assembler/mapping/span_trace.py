@@ -2,21 +2,12 @@
 
 from typing import Any, Final, NamedTuple
 
-from tailrace.assembler.mapping import genai, langfuse, vercel
+from tailrace.assembler.mapping import langfuse
 from tailrace.assembler.mapping.group import Group
+from tailrace.assembler.mapping.shape import Shape
 from tailrace.assembler.mapping.span_observation import Reading
 from tailrace.assembler.mapping.values import first_text, put_key, tags_of, text_of
 from tailrace.wire.otlp import SpanData
-
-USER_IDS: Final = (*langfuse.USER_IDS, vercel.USER_ID)
-SESSION_IDS: Final = (
-    *langfuse.SESSION_IDS,
-    genai.CONVERSATION_ID,
-    *langfuse.METADATA_SESSION_IDS,
-    vercel.SESSION_ID,
-)
-TAGS: Final = (*langfuse.TAGS, vercel.TAGS, "tag.tags")
-UPDATES: Final = langfuse.TRACE_UPDATES | vercel.TRACE_UPDATES | frozenset(TAGS) | frozenset(SESSION_IDS)
 
 _NOTHING_WEAK: Final[frozenset[str]] = frozenset()
 
@@ -33,11 +24,11 @@ def read_trace(span: SpanData, group: Group, observation: Reading) -> TraceReadi
     fields: dict[str, Any] = {}
     if "environment" in observation.fields:
         fields["environment"] = observation.fields["environment"]
-    is_update = bool(observation.metadata.trace) or not UPDATES.isdisjoint(span.attributes)
+    is_update = bool(observation.metadata.trace) or observation.shape.updates_trace
     if not (observation.is_root or is_update):
         return TraceReading(fields, _NOTHING_WEAK)
     weak: set[str] = set()
-    _put_identity(fields, span)
+    _put_identity(fields, span, observation.shape)
     _put_release(fields, weak, span, group)
     _put_explicit(fields, span)
     metadata = {**group.trace_metadata, **observation.metadata.trace}
@@ -54,12 +45,12 @@ def read_trace(span: SpanData, group: Group, observation: Reading) -> TraceReadi
     return TraceReading(fields, frozenset(weak) if weak else _NOTHING_WEAK)
 
 
-def _put_identity(fields: dict[str, Any], span: SpanData) -> None:
+def _put_identity(fields: dict[str, Any], span: SpanData, shape: Shape) -> None:
     attributes = span.attributes
-    put_key(fields, "user_id", first_text(attributes, USER_IDS))
-    put_key(fields, "session_id", first_text(attributes, SESSION_IDS))
-    for key in TAGS:
-        tags = tags_of(attributes[key]) if key in attributes else None
+    put_key(fields, "user_id", first_text(attributes, shape.user_ids))
+    put_key(fields, "session_id", first_text(attributes, shape.session_ids))
+    for key in shape.tags:
+        tags = tags_of(attributes[key])
         if tags:
             fields["tags"] = tags
             break
