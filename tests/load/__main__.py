@@ -1,7 +1,8 @@
 """`python -m tests.load kills|freshness|throughput|fairness|overload`: load on a real local stack of its own, and what came of it.
 
 kills: every process is killed with -9 once while 20,000 spans come in; then spans, costs by user and the laws must be right to the last digit.
-freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored per second.
+freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored
+per second, and the CPU of each process for one.
 fairness: what a quiet project notices of one that sends a hundred times as much. overload: twice what can be stored, and everybody's memory.
 """
 
@@ -33,6 +34,8 @@ from tailrace.runtime.settings import load_settings
 from tests.load.fairness import measure_fairness
 from tests.load.generator import SPANS_PER_TRACE, Expected, Sent, Template, make_template, send_load
 from tests.load.overload import plot, watch_overload
+from tests.load.sender import Orders
+from tests.load.usage import spent, usage_by_name
 
 TRACES_PER_REQUEST = 5
 SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
@@ -137,15 +140,47 @@ async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[s
 
 
 async def measure_throughput(stack: Stack, spans: int) -> dict[str, Any]:
-    """As fast as the edge takes it; spans per second until all are stored."""
-    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
-    started = time.monotonic()
-    sent = await _load(stack, templates, spans, rate=None)
-    accepted = time.monotonic() - started
-    await wait_until_applied(stack, sent.expected, seconds=600)
-    stored = time.monotonic() - started
-    figures = {"accepted_spans_per_second": round(spans / accepted), "stored_spans_per_second": round(spans / stored)}
-    return {**figures, "answers": sent.statuses, **await verify(stack, sent.expected)}
+    """As fast as the edge takes it, after a while to warm up: spans per second until all are stored, and the CPU that each process takes for one."""
+    pids = {name: row["pid"] for name, row in stack.processes().items() if row.get("pid")}
+    warm = await _send_apart(stack, spans // 10)
+    await _wait_for_events(stack, warm["spans"])
+    before, started = usage_by_name(pids), time.monotonic()
+    sent = await _send_apart(stack, spans)
+    await _wait_for_events(stack, warm["spans"] + sent["spans"])
+    seconds = time.monotonic() - started
+    after = usage_by_name(pids)
+    cpu = {**spent(before, after), "generator": sent["cpu_seconds"]}
+    cuts = statistics.quantiles(sent["latencies"], n=100)
+    return {
+        "spans": sent["spans"],
+        "answers": sent["statuses"],
+        "accepted_spans_per_second": round(sent["spans"] / sent["seconds"]),
+        "accept_seconds": {"p50": round(cuts[49], 4), "p99": round(cuts[98], 4)},
+        "stored_spans_per_second": round(sent["spans"] / seconds),
+        "cores_used": round(sum(cpu.values()) / seconds, 2),
+        "cpu_microseconds_per_span": {name: round(used / sent["spans"] * 1e6, 1) for name, used in cpu.items()},
+        "peak_mib": {name: used.peak_mib for name, used in after.items()},
+    }
+
+
+async def _send_apart(stack: Stack, spans: int) -> dict[str, Any]:
+    """Send from a process of its own; returns what it says that it did."""
+    orders = Orders(stack.url, stack.headers["authorization"], connections=16, requests=spans // SPANS_PER_REQUEST)
+    sender = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.load.sender", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await sender.communicate(json.dumps(orders._asdict()).encode() + b"\n")
+    return json.loads(output)
+
+
+async def _wait_for_events(stack: Stack, events: int) -> None:
+    """Wait until so many events are applied."""
+    connection = await stack.connect()
+    try:
+        while await connection.fetchval("select coalesce(sum(applied), 0)::bigint from event_counts") < events:  # noqa: ASYNC110 - Postgres tells nobody
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
 
 
 async def measure_overload(stack: Stack, *, rate: float, minutes: float, plot_file: Path | None) -> dict[str, Any]:
