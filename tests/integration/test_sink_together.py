@@ -1,12 +1,18 @@
 """Batches of several partitions in one transaction: the same rows as each alone, and no partition waits or suffers for another."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
 
+from tailrace.runtime.probes import Health
+from tailrace.sink.consumer import SinkConsumer
+from tailrace.sink.repository import Repository as SinkRepository
 from tests.events import Event
+from tests.fakes import TOPICS, FakeConsumer, Fetched, eventually
 from tests.integration.partition import Partition, open_partition_pool, read_everything, sum_law_differences
 from tests.integration.worker import generation
 
@@ -127,3 +133,62 @@ async def test_bodies_are_stored_alike_in_every_partition_of_their_table(pool: a
     )
 
     assert len(rows) == 1
+
+
+class SeveralPartitions(FakeConsumer):
+    """A consumer of what the lines have assembled."""
+
+    def __init__(self, lines: list[Partition]) -> None:
+        super().__init__({})
+        self.logs = {TopicPartition(TOPICS.assembled, line.number): line.assembled for line in lines}
+        self.positions = dict.fromkeys(self.logs, 0)
+
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: len(self.logs[tp]) for tp in partitions}
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return len(self.logs[partition])
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.positions[partition] = offset
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """Nothing depends on it."""
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Fetched]]:
+        found: dict[TopicPartition, list[Fetched]] = {}
+        for tp in partitions:
+            at = self.positions[tp]
+            values = self.logs[tp][at : at + 2]
+            if values:
+                found[tp] = [Fetched(tp.partition, at + number, value) for number, value in enumerate(values)]
+                self.positions[tp] = at + len(values)
+        await asyncio.sleep(0 if found else timeout_ms / 1000)
+        return found
+
+
+async def test_while_another_sink_holds_one_partition_the_others_of_its_transaction_go_on(pool: asyncpg.Pool) -> None:
+    lines = await assembled(pool)
+    health = Health("sink", stall_seconds=60)
+    consumer = SeveralPartitions(lines)
+    feeder = SinkConsumer(consumer, SinkRepository(pool), lines[0].writer, health, batch_records=500)
+    feeder.assign(consumer.logs)
+    stop = asyncio.Event()
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("select 1 from stream_progress where partition = 1 for update")
+        running = asyncio.create_task(feeder.run(stop))
+        await eventually(lambda: _is_applied(pool, [4, -1, 4]))
+    await eventually(lambda: _is_applied(pool, [4, 4, 4]))
+    stop.set()
+    await running
+
+    assert await pool.fetchval("select sum(accepted)::int from event_counts") == 10 * PARTITIONS
+
+
+async def _is_applied(pool: asyncpg.Pool, origins: list[int]) -> bool:
+    return await applied_origins(pool) == origins

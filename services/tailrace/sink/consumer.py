@@ -58,10 +58,9 @@ class PartitionFeed:
 
 
 class Taken(NamedTuple):
-    """What is to be applied of a partition: chunks that waited and new records, and the bytes of these. `meets_newer`: a later release's is next."""
+    """What is to be applied of a partition: chunks that waited and new records. `meets_newer`: a record of a later release is next."""
 
     batch: list[Delivered]
-    size: int
     meets_newer: bool
 
 
@@ -95,8 +94,10 @@ class SinkConsumer:
             for feed in idle:
                 if not feed.positioned:
                     self._spawn([feed], self._position(feed))
-            together = [feed for feed in idle if feed.fetched and feed.positioned][: self._most_together()]
-            if together:
+            waiting = [feed for feed in idle if feed.fetched and feed.positioned]
+            most = self._most_together()
+            for start in range(0, len(waiting), most):
+                together = waiting[start : start + most]
                 self._spawn(together, self._take(together))
             ready = [feed.partition for feed in idle if feed.task is None]
             if ready:
@@ -155,20 +156,22 @@ class SinkConsumer:
 
     def _most_together(self) -> int:
         """Half of the partitions share a transaction: while one half is written, the other is read."""
-        return (len(self._feeds) + 1) // 2
+        return max(1, (len(self._feeds) + 1) // 2)
 
     async def _take(self, feeds: Sequence[PartitionFeed]) -> None:
         """Apply as much of what these have fetched as one transaction may take; what cannot share one is applied alone."""
-        left: Sequence[PartitionFeed] = feeds
+        messages = {feed: _take_batch(feed.fetched, BATCH_BYTES // len(feeds)) for feed in feeds}
         try:
-            taken = {feed: self._deliver(feed, _take_batch(feed.fetched, BATCH_BYTES // len(feeds))) for feed in feeds}
-            if len(feeds) > 1:
-                left = await self._apply_together(taken)
+            async with self._gate.hold(sum(len(message.value) for some in messages.values() for message in some)):
+                taken = {feed: self._deliver(feed, some) for feed, some in messages.items()}
+                left = await self._apply_together(taken) if len(taken) > 1 else taken
+                for feed in taken.keys() - left.keys():
+                    feed.task = None
+                await asyncio.gather(*(self._apply_alone(feed, one) for feed, one in left.items()))
         finally:
             for feed in feeds:
-                feed.task = None
-        for feed in left:
-            self._spawn([feed], self._apply_alone(feed, taken[feed]))
+                if feed.task is asyncio.current_task():
+                    feed.task = None
 
     def _deliver(self, feed: PartitionFeed, messages: Sequence[Any]) -> Taken:
         """What this release reads; a record of a later one is waited at, until a process of that release has the partition."""
@@ -177,30 +180,26 @@ class SinkConsumer:
             self._health.clear(_name(feed))
         else:
             self._health.block(_name(feed), str(newer))
-        return Taken(
-            [*feed.carry, *known], sum(len(message.value) for message in messages), meets_newer=newer is not None
-        )
+        return Taken([*feed.carry, *known], meets_newer=newer is not None)
 
-    async def _apply_together(self, taken: Mapping[PartitionFeed, Taken]) -> list[PartitionFeed]:
-        """Apply what can share a transaction; returns the feeds that are left."""
+    async def _apply_together(self, taken: Mapping[PartitionFeed, Taken]) -> dict[PartitionFeed, Taken]:
+        """Apply what can share a transaction; returns what is left."""
         batches = {feed.partition.partition: one.batch for feed, one in taken.items() if one.batch}
         try:
-            async with self._gate.hold(sum(one.size for one in taken.values())):
-                applied = await self._writer.apply_together(batches)
+            applied = await self._writer.apply_together(batches)
         except OUTAGE_ERRORS as error:
             await self._wait_for_postgres(taken, error)
-            return []
+            return {}
         for feed, one in taken.items():
             outcome = applied.get(feed.partition.partition)
             if outcome is not None:
                 self._settle(feed, one, outcome)
-        return [feed for feed in taken if feed.partition.partition not in applied]
+        return {feed: one for feed, one in taken.items() if feed.partition.partition not in applied}
 
     async def _apply_alone(self, feed: PartitionFeed, taken: Taken) -> None:
         try:
             if taken.batch:
-                async with self._gate.hold(taken.size):
-                    self._settle(feed, taken, await self._writer.apply(feed.partition.partition, taken.batch))
+                self._settle(feed, taken, await self._writer.apply(feed.partition.partition, taken.batch))
             else:
                 feed.positioned = False
                 await asyncio.sleep(NEWER_SECONDS)
@@ -210,8 +209,7 @@ class SinkConsumer:
             self._health.block("kafka", f"{type(error).__name__}: {error}")
             feed.positioned = False
             await asyncio.sleep(0.5)
-        finally:
-            feed.task = None
+        feed.task = None
 
     def _settle(self, feed: PartitionFeed, taken: Taken, applied: Applied) -> None:
         """Go on behind what is applied."""
