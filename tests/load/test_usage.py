@@ -6,13 +6,16 @@ import sys
 
 from tests.load.usage import spent, usage_by_name, usage_of
 
-BUSY = "import time\nstarted = time.process_time()\nwhile time.process_time() - started < 0.3: pass\nprint(flush=True)\ninput()"
+BUSY = "import time\ninput()\nstarted = time.process_time()\nwhile time.process_time() - started < 0.3: pass\nprint(flush=True)\ninput()"
 
 
 def test_the_cpu_of_a_process_and_its_children_is_counted_once() -> None:
     with subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         before = usage_by_name({"own": os.getpid(), "child": child.pid})
+        child.stdin.write(b"\n")
+        child.stdin.flush()
         child.stdout.readline()
         after = usage_by_name({"own": os.getpid(), "child": child.pid})
         together = usage_of(os.getpid())
