@@ -57,9 +57,15 @@ select
                micros(o.created_at) as created, micros(o.updated_at) as updated,
                b.input, b.output, b.metadata
         from unnest($4::text[], $5::text[], $6::text[]) as wanted (project_id, trace_id, id)
-        join traces t on t.project_id = wanted.project_id and t.id = wanted.trace_id
-        join observations o on o.project_id = wanted.project_id and o.trace_id = wanted.trace_id and o.id = wanted.id
-            and o.day = any (t.days)
+        -- One by one, by their keys: a plan that is made once for all batches would else read whole traces, and some have 50,000.
+        cross join lateral (
+            select t.days from traces t where t.project_id = wanted.project_id and t.id = wanted.trace_id limit 1
+        ) as t
+        cross join lateral (
+            select * from observations o
+            where o.project_id = wanted.project_id and o.trace_id = wanted.trace_id and o.id = wanted.id and o.day = any (t.days)
+            limit 1
+        ) as o
         left join observation_bodies b on b.project_id = o.project_id and b.trace_id = o.trace_id and b.id = o.id and b.day = o.day
     ) as found) as observations,
     (select json_agg(row_to_json(found)) from (
