@@ -191,8 +191,8 @@ class Cluster:
     async def log_ends(self, topic: str) -> dict[int, int]:
         """The offset after the last record of each partition of a topic. Raises KAFKA_ERRORS."""
         consumer = make_consumer(self.kafka_settings, group_id=None, client_id="chaos")
-        await consumer.start()
         try:
+            await consumer.start()
             ends = await consumer.end_offsets([TopicPartition(topic, number) for number in range(PARTITIONS)])
         finally:
             await consumer.stop()
@@ -201,8 +201,8 @@ class Cluster:
     async def publish(self, topic: str, records: Sequence[tuple[int, bytes, list[tuple[str, bytes]]]]) -> None:
         """Write (partition, value, headers) as they are, past every check. Raises KAFKA_ERRORS."""
         producer = make_producer(self.kafka_settings, client_id="chaos", max_record_bytes=MAX_RECORD_BYTES)
-        await producer.start()
         try:
+            await producer.start()
             for partition, value, headers in records:
                 await producer.send_and_wait(topic, value=value, partition=partition, headers=headers)
         finally:
@@ -213,9 +213,9 @@ class Cluster:
         consumer = make_consumer(self.kafka_settings, group_id=None, client_id="chaos")
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
-        await consumer.start()
         found: list[tuple[int, bytes]] = []
         try:
+            await consumer.start()
             ends = await consumer.end_offsets(partitions)
             while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
                 fetched = await consumer.getmany(timeout_ms=200)
@@ -235,8 +235,8 @@ class Cluster:
         """Commit in the name of a group that has no members. Raises KAFKA_ERRORS."""
         consumer = make_consumer(self.kafka_settings, group_id=f"{PREFIX}{group}", client_id="chaos")
         consumer.assign([TopicPartition(topic, number) for number in offsets])
-        await consumer.start()
         try:
+            await consumer.start()
             await consumer.commit({TopicPartition(topic, number): offset for number, offset in offsets.items()})
         finally:
             await consumer.stop()
@@ -245,8 +245,8 @@ class Cluster:
     async def admin(self) -> AsyncGenerator[Any]:
         """An admin client of the broker."""
         admin = make_admin(self.kafka_settings)
-        await admin.start()
         try:
+            await admin.start()  # one that fails has connections to close too
             yield admin
         finally:
             await admin.close()

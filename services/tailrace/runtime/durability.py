@@ -49,8 +49,8 @@ async def check_durability(settings: Kafka, pool: asyncpg.Pool, accepted: frozen
 async def _topic_problems(settings: Kafka) -> list[str]:
     topic = topics_of(settings.topic_prefix).raw
     admin: Any = make_admin(settings)
-    await admin.start()
     try:
+        await admin.start()
         (described,) = await admin.describe_topics([topic])
         responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     finally:

@@ -119,8 +119,8 @@ async def raw_partitions(pool: asyncpg.Pool, settings: Settings, health: Health,
 
 async def _partitions_of(settings: Kafka, topic: str) -> int:
     admin = make_admin(settings)
-    await admin.start()
     try:
+        await admin.start()
         (described,) = await admin.describe_topics([topic])
     finally:
         await admin.close()
