@@ -32,7 +32,7 @@ from tailrace.local.ports import free_port
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.settings import load_settings
 from tests.load.fairness import measure_fairness
-from tests.load.generator import SPANS_PER_TRACE, Expected, Sent, Template, make_template, send_load
+from tests.load.generator import SPANS_PER_TRACE, TRACES_PATH, Expected, Sent, Template, make_template, send_load
 from tests.load.overload import plot, watch_overload
 from tests.load.sender import Orders
 from tests.load.usage import spent, usage_by_name
@@ -113,7 +113,7 @@ async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[s
 
         async def probe() -> None:
             body = template.fresh()
-            answer = await client.post(f"{stack.url}/api/public/otel/v1/traces", content=body, headers=stack.headers)
+            answer = await client.post(stack.url + TRACES_PATH, content=body, headers=stack.headers)
             answer.raise_for_status()
             accepted = time.monotonic()
             trace = f"{stack.url}/api/public/traces/{trace_id_of(body)}?fields=core,observations"
@@ -242,7 +242,7 @@ def trace_id_of(body: bytes) -> str:
 
 async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: float | None) -> Sent:
     return await send_load(
-        f"{stack.url}/api/public/otel/v1/traces",
+        stack.url + TRACES_PATH,
         stack.headers,
         templates,
         requests=spans // SPANS_PER_REQUEST,

@@ -18,9 +18,8 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from tests.load.generator import SPANS_PER_TRACE, make_template
+from tests.load.generator import SPANS_PER_TRACE, TRACES_PATH, make_template
 
-TRACES_PATH: Final = "/api/public/otel/v1/traces"
 LOUD_CONNECTIONS: Final = 32
 MOST_VISIBLE_SECONDS: Final = 120.0
 

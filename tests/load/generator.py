@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
+TRACES_PATH = "/api/public/otel/v1/traces"
 SPANS_PER_TRACE = 10
 MODEL = "gpt-4o-mini"
 USD_PER_INPUT_TOKEN = Decimal("0.00000015")

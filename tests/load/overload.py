@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import asyncpg
 
+from tests.load.usage import children_of
+
 SAMPLE_SECONDS: Final = 2.0
 WIDTH, HEIGHT, MARGIN = 900, 420, 60
 _colours = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
@@ -30,7 +32,7 @@ def resident_mib(pid: int, others: Collection[int] = ()) -> float:
     0 if it is gone.
     """
     total = 0
-    for member in (pid, *(child for child in _children(pid) if child not in others)):
+    for member in (pid, *(child for child in children_of(pid) if child not in others)):
         try:
             fields = dict(
                 line.split(":", 1)
@@ -119,14 +121,6 @@ async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: Overlo
             await asyncio.sleep(SAMPLE_SECONDS)
     finally:
         await connection.close()
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(word) for word in text.split()]
 
 
 def _peak(samples: Sequence[Sample], name: str) -> float:

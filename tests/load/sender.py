@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-from tests.load.generator import Template, make_template
+from tests.load.generator import TRACES_PATH, Template, make_template
 
-TRACES_PATH = "/api/public/otel/v1/traces"
 MOST_TRIES = 600
 
 

@@ -21,7 +21,7 @@ def usage_of(pid: int, others: frozenset[int] = frozenset()) -> Usage:
     The memory is the sum of each one's largest, without what is shared: a bound from above for Postgres.
     """
     cpu, peak = _own(pid)
-    for child in _children(pid):
+    for child in children_of(pid):
         if child not in others:
             more, size = usage_of(child, others)
             cpu, peak = cpu + more, peak + size
@@ -52,7 +52,8 @@ def _own(pid: int) -> tuple[float, float]:
     return ticks / _TICKS, max(0, peak) / 1024
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that still run; none if it is gone."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -187,9 +187,7 @@ def absorb(folded: Folded, other: Folded, kind: EntityKind) -> bool:
     for field, value in other.values.items():
         changed |= _JOINS[rules[field]](folded, field, value, other.wins.get(field))
     if other.metadata is not None:
-        merged = other.metadata if folded.metadata is None else merge_metadata(folded.metadata, other.metadata)
-        changed |= merged != folded.metadata
-        folded.metadata = merged
+        changed |= _join_metadata(folded, other.metadata)
     return changed
 
 
@@ -201,7 +199,7 @@ def take(folded: Folded, change: Change) -> bool:
     for field, value in change.fields.items():
         rule = rules[field]
         if rule == "deep":
-            changed |= _take_metadata(folded, value, change.stamp)
+            changed |= bool(value) and _join_metadata(folded, Uniform(value, change.stamp))
             continue
         win: Win | None = None
         if rule in _STAMPED:
@@ -211,15 +209,11 @@ def take(folded: Folded, change: Change) -> bool:
     return changed
 
 
-def _take_metadata(folded: Folded, value: Mapping[str, Any], stamp: Stamp) -> bool:
-    if not value:
-        return False
-    given = Uniform(value, stamp)
-    merged = given if folded.metadata is None else merge_metadata(folded.metadata, given)
-    if merged == folded.metadata:
-        return False
+def _join_metadata(folded: Folded, other: Metadata) -> bool:
+    merged = other if folded.metadata is None else merge_metadata(folded.metadata, other)
+    changed = merged != folded.metadata
     folded.metadata = merged
-    return True
+    return changed
 
 
 def _rank(field: str, value: Any, rule: Rule, change: Change) -> int:
