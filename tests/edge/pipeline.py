@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tailrace.edge.backlog import Backlog
+from tailrace.edge.backlog import Applied, Backlog
 from tailrace.edge.demand import Demand
 from tailrace.edge.exchange import Exchange, Told
 from tailrace.edge.pace import Pacer
@@ -34,6 +34,7 @@ class World:
     batch_seconds: float = 0.2
     latency: float = 0.2
     edges: int = 1
+    lag_seconds: float = 0.25
     stalls: Sequence[tuple[float, float, range]] = ()
 
     def __post_init__(self) -> None:
@@ -42,9 +43,9 @@ class World:
         self.refused: Counter[str] = Counter()
         self.delays: dict[str, list[float]] = {}
         self.behind: list[float] = []
-        self._edges = [_Edge(self, 1) for _ in range(self.edges)]
+        self._edges = [_Edge(self, self.lag_seconds) for _ in range(self.edges)]
         self._log = [deque[tuple[float, str, float]]() for _ in range(PARTITIONS)]
-        self._applied: dict[int, int] = {}
+        self._applied: dict[int, tuple[float, float]] = {}
         self._busy_until = [0.0] * PARTITIONS
         self._due: Counter[str] = Counter()
         self._random = random.Random(1)
@@ -88,14 +89,17 @@ class World:
         while log and log[0][0] <= self.now - self.latency and done < rate * self.batch_seconds:
             at, project, work = log.popleft()
             done += work
-            self._applied[partition] = int(at * 1e6)
+            self._applied[partition] = (at, self.now)
             self.delays.setdefault(project, []).append(self.now - at)
         self._busy_until[partition] = self.now + done / rate
 
     def _look(self) -> None:
         self.behind.append(max((self.now - log[0][0] for log in self._log if log), default=0.0))
+        applied = {
+            partition: Applied(int(at * 1e6), self.now - when) for partition, (at, when) in self._applied.items()
+        }
         for edge in self._edges:
-            finding = edge.backlog.look(self._applied, self.now)
+            finding = edge.backlog.look(applied, self.now)
             edge.exchange.pace = finding.taken, finding.applied
             edge.pacer.adjust(finding, self.now)
         if self._steps % (8 * LOOK_STEPS) == 0:

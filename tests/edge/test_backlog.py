@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.edge.backlog import Backlog, Finding
+from tailrace.edge.backlog import Applied, Backlog, Finding
 
 SECOND = 1_000_000
 
@@ -20,7 +20,7 @@ def filled(partitions: int = 1, seconds: int = 60) -> Backlog:
 
 def look(backlog: Backlog, *applied: tuple[float, float]) -> list[Finding]:
     """What is found in partition 0 at these times, up to these seconds being applied."""
-    return [backlog.look({0: int(until * SECOND)}, now) for now, until in applied]
+    return [backlog.look({0: Applied(int(until * SECOND))}, now) for now, until in applied]
 
 
 def test_it_is_as_far_behind_as_what_was_applied_last_is_old() -> None:
@@ -28,10 +28,16 @@ def test_it_is_as_far_behind_as_what_was_applied_last_is_old() -> None:
     for partition, second in ((0, 10), (0, 11), (1, 12)):
         backlog.note(partition, second * SECOND, 1)
 
-    assert backlog.look({0: 10 * SECOND}, 15)[:2] == (5, 0)
-    assert backlog.look({0: 10 * SECOND}, 15).oldest_seconds == 4
-    assert backlog.look({0: 11 * SECOND, 1: 12 * SECOND}, 15).oldest_seconds == 0
+    assert backlog.look({0: Applied(10 * SECOND)}, 15)[:2] == (5, 0)
+    assert backlog.look({0: Applied(10 * SECOND)}, 15).oldest_seconds == 4
+    assert backlog.look({0: Applied(11 * SECOND), 1: Applied(12 * SECOND)}, 15).oldest_seconds == 0
     assert backlog.empty
+
+
+def test_how_long_ago_it_was_applied_is_not_counted_as_behind() -> None:
+    backlog = filled()
+
+    assert backlog.look({0: Applied(5 * SECOND, 0.2)}, 5.5).behind_seconds == pytest.approx(0.3)
 
 
 def test_a_backlog_that_grows_at_each_moment_rises() -> None:
@@ -68,7 +74,9 @@ def test_after_a_standstill_nothing_rises(standstill: float) -> None:
 
 def test_a_partition_that_stands_still_is_left_out_while_others_move() -> None:
     backlog = filled(partitions=2)
-    findings = [backlog.look({0: 0, 1: int((now - 0.2) * SECOND)}, now) for now in (10.0, 20.0, 30.0, 40.0)]
+    findings = [
+        backlog.look({0: Applied(0), 1: Applied(int((now - 0.2) * SECOND))}, now) for now in (10.0, 20.0, 30.0, 40.0)
+    ]
 
     assert findings[-1].moves
     assert findings[-1].behind_seconds < 1
@@ -80,7 +88,7 @@ def test_what_was_taken_and_applied_is_counted_in_work_a_second() -> None:
     for tenth in range(100):
         now = tenth / 10
         backlog.note(tenth % 3, int(now * SECOND), 20)
-        backlog.look(dict.fromkeys(range(3), int(now * SECOND / 2)), now)
+        backlog.look(dict.fromkeys(range(3), Applied(int(now * SECOND / 2))), now)
     finding = backlog.look({}, 9.9)
 
     assert finding.taken == pytest.approx(200, rel=0.1)
@@ -100,7 +108,7 @@ def test_whatever_the_order_of_times_and_however_the_clock_jumps_all_is_applied_
         backlog.note(at % 3, at, 1)
     for now in nows:
         assert backlog.look({}, now).behind_seconds == 0
-    finding = backlog.look(dict.fromkeys(range(3), 10**9), 2000)
+    finding = backlog.look(dict.fromkeys(range(3), Applied(10**9)), 2000)
 
     assert backlog.empty
     assert finding.applied * 2 == pytest.approx(len(times))
@@ -112,4 +120,4 @@ def test_a_long_outage_costs_bounded_memory_and_is_not_forgotten() -> None:
         backlog.note(0, at, 1)
 
     assert backlog.look({}, 3600).oldest_seconds == 3600
-    assert backlog.look({0: 3600 * SECOND}, 3600).applied == 36_000 / 2
+    assert backlog.look({0: Applied(3600 * SECOND)}, 3600).applied == 36_000 / 2

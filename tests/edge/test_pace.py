@@ -49,7 +49,7 @@ def test_who_sends_a_hundred_times_as_much_is_held_below_what_is_applied_and_the
 
     loud = case.pacer.bucket("loud", case.now)
     assert loud is not None
-    assert 100 < loud.rate < 280
+    assert 50 <= loud.rate < 280
     assert case.held() == {"loud"}
 
 
@@ -102,7 +102,7 @@ def test_what_is_allowed_is_that_of_all_edges_divided_by_where_it_comes() -> Non
     loud = case.pacer.bucket("loud", case.now)
     assert loud is not None
     assert case.held() == {"loud"}
-    assert loud.rate == pytest.approx((0.65 * 200 - 10 - 10) / 2, rel=0.02)
+    assert loud.rate == pytest.approx((0.5 * 200 - 10 - 10) / 2, rel=0.02)
 
 
 @given(wanted=st.lists(st.floats(0, 1e6), min_size=1, max_size=20), available=st.floats(1, 1e6))
@@ -130,7 +130,7 @@ arrivals = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.floats(0
 def test_whatever_comes_and_is_found_nobody_is_held_who_is_alone_or_wants_no_more_than_an_equal_part(
     steps: list[tuple[list[tuple[str, float]], Finding, float]],
 ) -> None:
-    """The equal part: of what is let in, two thirds of what was applied at least, among all who sent lately."""
+    """The equal part: of what is let in, half of what was applied at least, among all who sent lately."""
     case = Case()
     for arrived, finding, seconds in steps:
         case.now += seconds
@@ -145,14 +145,14 @@ def test_whatever_comes_and_is_found_nobody_is_held_who_is_alone_or_wants_no_mor
         wanted, held_now = case.exchange.totals(), case.held()
         assert not held_now or len(wanted) > 1
         for project in held_now:
-            assert wanted[project] > max(LEAST_SHARE, 0.64 * finding.applied / len(wanted))
+            assert wanted[project] > max(LEAST_SHARE, 0.49 * finding.applied / len(wanted))
             assert wanted[project] >= max(wanted[other] for other in set(wanted) - held_now | {project})
 
 
 @pytest.mark.parametrize("edges", [1, 2])
 @pytest.mark.parametrize("batch_seconds", [0.2, 1.0])
 @pytest.mark.parametrize("capacity", [300, 900])
-def test_beside_a_loud_project_the_log_is_not_far_behind_and_the_processors_stay_busy(
+def test_beside_a_loud_project_the_log_is_hardly_behind_and_the_processors_do_not_idle(
     capacity: float, batch_seconds: float, edges: int
 ) -> None:
     world = World(capacity, batch_seconds=batch_seconds, edges=edges)
@@ -161,8 +161,8 @@ def test_beside_a_loud_project_the_log_is_not_far_behind_and_the_processors_stay
 
     late = world.behind[-480:]
     assert world.refused["quiet"] == 0
-    assert sum(late) / len(late) < 4
-    assert sum(world.taken.values()) * world.request > 0.55 * capacity * 180
+    assert sum(late) / len(late) < 0.6
+    assert sum(world.taken.values()) * world.request > 0.35 * capacity * 180
 
 
 def test_with_requests_of_seconds_of_work_the_backlog_does_not_grow_for_ever() -> None:

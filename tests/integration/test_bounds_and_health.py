@@ -1,14 +1,18 @@
 """What an owner holds is bounded, and whether it is alive is told by its progress: over a real Postgres, with an injected clock."""
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
-from tailrace.assembler import intake
+from tailrace.assembler import intake, owner
+from tailrace.assembler.batch import BatchFolder, RawRecord
+from tailrace.assembler.letters import Doom
 from tailrace.assembler.repository import LoadedEntities, Progress, Repository
 from tailrace.assembler.state import EntityKeys
 from tailrace.runtime.settings import Processing
+from tailrace.wire.records import AssembledRecord
 from tests.fakes import eventually
 from tests.integration.worker import World, generation
 
@@ -47,6 +51,30 @@ async def test_a_record_larger_than_the_bound_is_admitted_when_nothing_is_unappl
         assert len(world.assembled) == 1
         async with world.sink().running():
             await world.all_applied()
+
+
+@pytest.mark.parametrize(("most_records", "batches"), [(100, [4]), (2, [2, 2])])
+async def test_what_comes_before_the_beat_is_one_batch_and_a_whole_batch_waits_for_no_beat(
+    world: World, monkeypatch: pytest.MonkeyPatch, most_records: int, batches: list[int]
+) -> None:
+    fold, found = BatchFolder.fold, list[int]()
+
+    async def note(
+        folder: BatchFolder, records: Sequence[RawRecord], doomed: Mapping[int, Doom]
+    ) -> list[list[AssembledRecord]]:
+        found.append(len(records))
+        return await fold(folder, records, doomed)
+
+    monkeypatch.setattr(BatchFolder, "fold", note)
+    monkeypatch.setattr(intake, "BATCH_RECORDS", most_records)
+    monkeypatch.setattr(owner, "next_beat", lambda: time.monotonic() + (1 if most_records == 100 else 1000))
+    async with world.worker().running():
+        for number in range(4):
+            world.topic.append(large(f"g{number}"))
+            await asyncio.sleep(0.05)
+        await eventually(lambda: len(world.assembled) == 4)
+
+    assert found == batches
 
 
 async def test_a_partition_that_a_rebalance_has_resumed_is_paused_again(world: World) -> None:

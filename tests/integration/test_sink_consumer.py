@@ -1,6 +1,7 @@
 """The sink's reading of its topic: where from is Postgres's word, and nothing that goes wrong on the way is lost or applied by halves."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -349,7 +350,10 @@ async def test_what_no_batch_may_raise_ends_the_process(world: World) -> None:
     assert await world.counts() == (0, 0, 0)
 
 
-async def test_a_partition_is_let_go_of_only_after_its_running_batch(world: World) -> None:
+async def test_a_partition_is_let_go_of_only_after_its_running_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "next_beat", time.monotonic)
     await _assemble(world, "g0")
     process = Process(world)
     async with process.running(), world.pool.acquire() as connection:

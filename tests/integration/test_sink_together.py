@@ -1,7 +1,8 @@
 """Batches of several partitions in one transaction: the same rows as each alone, and no partition waits or suffers for another."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -9,8 +10,11 @@ import pytest
 from aiokafka import TopicPartition
 
 from tailrace.runtime.probes import Health
+from tailrace.sink import consumer
 from tailrace.sink.consumer import SinkConsumer
+from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
+from tailrace.sink.writer import Applied
 from tests.events import Event
 from tests.fakes import TOPICS, FakeConsumer, Fetched, eventually
 from tests.integration.partition import Partition, open_partition_pool, read_everything, sum_law_differences
@@ -175,9 +179,9 @@ class SeveralPartitions(FakeConsumer):
 async def test_while_another_sink_holds_one_partition_the_others_of_its_transaction_go_on(pool: asyncpg.Pool) -> None:
     lines = await assembled(pool)
     health = Health("sink", stall_seconds=60)
-    consumer = SeveralPartitions(lines)
-    feeder = SinkConsumer(consumer, SinkRepository(pool), lines[0].writer, health, batch_records=500)
-    feeder.assign(consumer.logs)
+    several = SeveralPartitions(lines)
+    feeder = SinkConsumer(several, SinkRepository(pool), lines[0].writer, health, batch_records=500)
+    feeder.assign(several.logs)
     stop = asyncio.Event()
     async with pool.acquire() as other, other.transaction():
         await other.execute("select 1 from stream_progress where partition = 1 for update")
@@ -192,3 +196,45 @@ async def test_while_another_sink_holds_one_partition_the_others_of_its_transact
 
 async def _is_applied(pool: asyncpg.Pool, origins: list[int]) -> bool:
     return await applied_origins(pool) == origins
+
+
+@pytest.mark.parametrize(("few_bytes", "together"), [(1_000_000, [{0: 5, 1: 5, 2: 5}]), (0, [{0: 5, 1: 5}])])
+async def test_what_comes_between_two_beats_shares_one_transaction_if_it_is_little(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, few_bytes: int, together: list[dict[int, int]]
+) -> None:
+    monkeypatch.setattr(consumer, "FEW_BYTES", few_bytes)
+    monkeypatch.setattr(consumer, "next_beat", lambda: time.monotonic() + 0.5)
+
+    assert await _transactions(pool, monkeypatch) == together
+
+
+async def test_a_partition_with_as_much_waiting_as_it_may_have_waits_for_no_beat(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH_BYTES", PARTITIONS)
+    monkeypatch.setattr(consumer, "next_beat", lambda: time.monotonic() + 1000)
+
+    assert len(await _transactions(pool, monkeypatch)) > 1
+
+
+async def _transactions(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> list[dict[int, int]]:
+    """How many records of which partitions shared a transaction, until all is applied."""
+    lines = await assembled(pool)
+    writer = lines[0].writer
+    found: list[dict[int, int]] = []
+    apply_together = writer.apply_together
+
+    async def note(batches: Mapping[int, Sequence[Delivered]]) -> dict[int, Applied]:
+        found.append({partition: len(batch) for partition, batch in batches.items()})
+        return await apply_together(batches)
+
+    monkeypatch.setattr(writer, "apply_together", note)
+    several = SeveralPartitions(lines)
+    feeder = SinkConsumer(several, SinkRepository(pool), writer, Health("sink", stall_seconds=60), batch_records=500)
+    feeder.assign(several.logs)
+    stop = asyncio.Event()
+    running = asyncio.create_task(feeder.run(stop))
+    await eventually(lambda: _is_applied(pool, [4, 4, 4]))
+    stop.set()
+    await running
+    return found

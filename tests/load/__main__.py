@@ -31,10 +31,20 @@ from tailrace.local.attach import attach
 from tailrace.local.ports import free_port
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.settings import load_settings
+from tests.load.arrivals import Arrivals
 from tests.load.fairness import measure_fairness
-from tests.load.generator import SPANS_PER_TRACE, TRACES_PATH, Expected, Sent, Template, make_template, send_load
+from tests.load.generator import (
+    SPANS_PER_TRACE,
+    TRACES_PATH,
+    Expected,
+    Sent,
+    Template,
+    make_template,
+    send_load,
+    trace_id_of,
+)
 from tests.load.overload import plot, watch_overload
-from tests.load.sender import Orders
+from tests.load.sender import Orders, at_rate, send_apart
 from tests.load.usage import spent, usage_by_name
 
 TRACES_PER_REQUEST = 5
@@ -105,31 +115,24 @@ async def kill_everything_once(stack: Stack, spans: int, *, pause_seconds: float
 
 
 async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[str, Any]:
-    """Post single-trace bodies at a steady rate, and poll each until the API shows it with all spans."""
+    """Post single traces at a steady rate of `rate` spans a second, and wait for each until a read shows it with all spans."""
     template = make_template(1, traces=1)
-    interval = SPANS_PER_TRACE / rate
     visible: list[float] = []
+    connection = await stack.connect()
+    arrivals = Arrivals(connection, SPANS_PER_TRACE)
     async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as client:
 
-        async def probe() -> None:
+        async def probe(_: int) -> None:
             body = template.fresh()
             answer = await client.post(stack.url + TRACES_PATH, content=body, headers=stack.headers)
             answer.raise_for_status()
             accepted = time.monotonic()
-            trace = f"{stack.url}/api/public/traces/{trace_id_of(body)}?fields=core,observations"
-            while True:
-                found = await client.get(trace, headers=stack.headers)
-                if found.status_code == 200 and len(found.json()["observations"]) == SPANS_PER_TRACE:
-                    break
-                await asyncio.sleep(0.02)
-            visible.append(time.monotonic() - accepted)
+            seen = await arrivals.seen(trace_id_of(body), seconds=60)
+            visible.append(60.0 if seen is None else max(0.0, seen - accepted))
 
-        probes: list[asyncio.Task[None]] = []
-        for number in range(int(seconds / interval)):
-            probes.append(asyncio.create_task(probe()))
-            await asyncio.sleep(interval)
-            del number
-        await asyncio.gather(*probes)
+        async with arrivals.watching():
+            await at_rate(probe, rate / SPANS_PER_TRACE, int(seconds * rate / SPANS_PER_TRACE))
+    await connection.close()
     cuts = statistics.quantiles(visible, n=100)
     return {
         "traces": len(visible),
@@ -139,13 +142,16 @@ async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[s
     }
 
 
-async def measure_throughput(stack: Stack, spans: int) -> dict[str, Any]:
-    """As fast as the edge takes it, after a while to warm up: spans per second until all are stored, and the CPU that each process takes for one."""
+async def measure_throughput(stack: Stack, spans: int, traces: int) -> dict[str, Any]:
+    """As fast as the edge takes it, after a while to warm up: spans per second until all are stored, and the CPU that each process takes for one.
+
+    `traces`: how many traces of ten spans are in each request.
+    """
     pids = {name: row["pid"] for name, row in stack.processes().items() if row.get("pid")}
-    warm = await _send_apart(stack, spans // 10)
+    warm = await _send(stack, spans // 10, traces)
     await _wait_for_events(stack, warm["spans"])
     before, started = usage_by_name(pids), time.monotonic()
-    sent = await _send_apart(stack, spans)
+    sent = await _send(stack, spans, traces)
     await _wait_for_events(stack, warm["spans"] + sent["spans"])
     seconds = time.monotonic() - started
     after = usage_by_name(pids)
@@ -163,14 +169,9 @@ async def measure_throughput(stack: Stack, spans: int) -> dict[str, Any]:
     }
 
 
-async def _send_apart(stack: Stack, spans: int) -> dict[str, Any]:
-    """Send from a process of its own; returns what it says that it did."""
-    orders = Orders(stack.url, stack.headers["authorization"], connections=16, requests=spans // SPANS_PER_REQUEST)
-    sender = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.load.sender", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await sender.communicate(json.dumps(orders._asdict()).encode() + b"\n")
-    return json.loads(output)
+async def _send(stack: Stack, spans: int, traces: int) -> dict[str, Any]:
+    requests = spans // (traces * SPANS_PER_TRACE)
+    return await send_apart(Orders(stack.url, stack.headers["authorization"], 16, requests, traces))
 
 
 async def _wait_for_events(stack: Stack, events: int) -> None:
@@ -234,12 +235,6 @@ async def verify(stack: Stack, expected: Expected) -> dict[str, Any]:
     }
 
 
-def trace_id_of(body: bytes) -> str:
-    """The first trace id of a body of the generator."""
-    at = body.index(b"\x0a\x10") + 2
-    return body[at : at + 16].hex()
-
-
 async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: float | None) -> Sent:
     return await send_load(
         stack.url + TRACES_PATH,
@@ -255,6 +250,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness", "overload"])
     parser.add_argument("--spans", type=int, default=20_000)
+    parser.add_argument(
+        "--traces", type=int, default=TRACES_PER_REQUEST, help="traces of ten spans in a request, for throughput"
+    )
     parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness and overload")
     parser.add_argument("--seconds", type=float, default=60, help="for freshness and for each half of fairness")
     parser.add_argument(
@@ -285,7 +283,7 @@ def main() -> int:
                 measure_overload(stack, rate=arguments.rate, minutes=arguments.minutes, plot_file=arguments.plot)
             )
         else:
-            result = asyncio.run(measure_throughput(stack, arguments.spans))
+            result = asyncio.run(measure_throughput(stack, arguments.spans, arguments.traces))
     print(json.dumps(result, indent=2, default=str))
     return 0
 

@@ -135,6 +135,12 @@ async def send_load(
     return sent
 
 
+def trace_id_of(body: bytes) -> str:
+    """The first trace id of a body of the generator."""
+    at = body.index(b"\x0a\x10") + 2
+    return body[at : at + 16].hex()
+
+
 async def _post_until_taken(
     client: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes, sent: Sent
 ) -> None:

@@ -98,16 +98,9 @@ class Intake:
         return not self._pending or self.pending_bytes < self._max_bytes
 
     @property
-    def arrived(self) -> int:
-        """The offset after the last record that came, 0 while nothing is read."""
-        return self._expected or 0
-
-    @property
-    def fills(self) -> bool:
-        """Whether what waits here is no whole batch yet, and the log has more."""
-        end = self._log.end(self._partition)
-        is_whole = len(self._queue) >= BATCH_RECORDS or self._queued_bytes >= BATCH_BYTES
-        return not is_whole and not self._paused and end is not None and end > self.arrived
+    def is_whole(self) -> bool:
+        """Whether a batch can have no more than what waits here."""
+        return self._paused or len(self._queue) >= BATCH_RECORDS or self._queued_bytes >= BATCH_BYTES
 
     @property
     def oldest_received_at(self) -> float | None:

@@ -18,6 +18,7 @@ from tailrace.assembler.sender import Sender, SendError
 from tailrace.assembler.witness import Witness
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
+from tailrace.runtime.beat import next_beat
 from tailrace.runtime.failures import SuspiciousRunError, TooManyFailuresError
 from tailrace.runtime.kafka import KAFKA_ERRORS, heartbeat_seconds
 from tailrace.runtime.log import get_logger
@@ -27,9 +28,6 @@ from tailrace.runtime.settings import Kafka, Processing
 from tailrace.wire.topics import NewerHeadersError, Topics
 
 log = get_logger(__name__)
-
-FILL_SECONDS: Final = 0.1
-FILL_STEP_SECONDS: Final = 0.01
 
 NEWER_PAUSE_SECONDS: Final = 5.0
 """Between two looks at a record that a later release wrote: only another process can take it."""
@@ -273,23 +271,25 @@ class PartitionOwner:
                 self._folder.release()
             if self._intake.is_ready:
                 await self._check_fingerprint()
-                if await self._is_filled():
+                await self._fill()
+                if self._superseded is None and self._intake.is_ready:
                     return self._intake.take_batch()
                 continue
-            # Not wait_for: on Python 3.11 it swallows a cancellation that meets the event.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GAP_SECONDS):
-                    await self._wake.wait()
+            await self._wait(GAP_SECONDS)
 
-    async def _is_filled(self) -> bool:
-        """Wait while more is coming, but not for long: a batch costs its queries and sends whatever it holds. Returns whether there is one."""
-        until = time.monotonic() + FILL_SECONDS
-        while self._intake.fills and time.monotonic() < until:
-            arrived = self._intake.arrived
-            await asyncio.sleep(FILL_STEP_SECONDS)
-            if self._intake.arrived == arrived or self._superseded is not None:
-                break
-        return self._superseded is None and self._intake.is_ready
+    async def _fill(self) -> None:
+        """Wait for a whole batch until the next beat."""
+        beat = next_beat()
+        while not self._intake.is_whole and self._superseded is None and (left := beat - time.monotonic()) > 0:
+            self._wake.clear()
+            await self._wait(left)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something has happened, for so long at most."""
+        # Not wait_for: on Python 3.11 it swallows a cancellation that meets the event.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _check_fingerprint(self) -> None:
         if self._fingerprint_due is None or self._folder is None:

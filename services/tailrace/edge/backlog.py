@@ -29,6 +29,13 @@ class Finding(NamedTuple):
     oldest_seconds: float = 0.0
 
 
+class Applied(NamedTuple):
+    """Up to when a partition is applied: the received time of the newest such record, and how long ago it was applied."""
+
+    at_us: int
+    seconds_ago: float = 0.0
+
+
 class _Slot(NamedTuple):
     at_us: int
     work: float
@@ -43,7 +50,7 @@ class _Rates(NamedTuple):
 
 
 class _Moment(NamedTuple):
-    """A moment at which something of a partition was applied, and the age of the newest of that."""
+    """A moment at which something of a partition was applied, and the age that the newest of it had then."""
 
     at: float
     behind: float
@@ -72,14 +79,14 @@ class Backlog:
         else:
             slots[-1] = _Slot(slots[-1].at_us, slots[-1].work + work)
 
-    def look(self, applied_us: Mapping[int, int], now: float) -> Finding:
-        """What stands, `applied_us` being the time of the newest record that is applied, by partition."""
+    def look(self, applied: Mapping[int, Applied], now: float) -> Finding:
+        """What stands, by what is applied of each partition."""
         done = 0.0
-        for partition, at in applied_us.items():
+        for partition, (at, seconds_ago) in applied.items():
             if work := self._apply(partition, at):
                 done += work
                 moments = self._moments.setdefault(partition, deque(maxlen=3))
-                moments.append(_Moment(now, max(0.0, now - at / 1_000_000)))
+                moments.append(_Moment(now, max(0.0, now - seconds_ago - at / 1_000_000)))
         self._rates.append(_Rates(now, self._taken, done))
         self._taken = 0.0
         self._forget(now)

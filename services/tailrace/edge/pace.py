@@ -18,17 +18,17 @@ from tailrace.runtime import metrics
 LEAST_SHARE: Final = 10.0
 """Work a second that no project is held below, whatever was measured."""
 
-_PART: Final = 0.65
-"""The part of what is applied that may come at first, so that the backlog goes."""
+_PART: Final = 0.5
+"""The part of what is applied that may come at first, so that the backlog goes, and the others find processors that are not busy."""
 
-_LOOSEN: Final = 0.03
+_LOOSEN: Final = 0.01
 """That part grows by this a second, until the lag rises again or nobody wants more."""
 
 _FADE: Final = 0.25
 """By this part a second an older measurement is trusted less, while the processors have enough to do."""
 
 _USUAL_DRIFT: Final = 0.005
-"""By so many seconds a second what is usually behind is believed to have grown. A slow stack is always a little behind, and is not overloaded for that."""
+"""By so many seconds a second what is usually behind is believed to have grown, while nobody is slowed. A slow stack is always a little behind, and is not overloaded for that."""
 
 _BURST_SECONDS: Final = 1.0
 _STALE_SECONDS: Final = 5.0
@@ -85,16 +85,19 @@ class Pacer:
         metrics.edge_paced_projects.set(0)
 
     def _overloaded(self, finding: Finding, elapsed: float) -> bool:
-        """Whether more is taken than was ever applied, and the lag rises for it.
+        """Whether more is taken than was ever applied, and the lag rises for it; once projects are held, whether the lag rises.
 
         What was measured before fades only while there is a backlog: without one, no more is applied because no more comes.
         """
         taken, applied = self._exchange.total_pace()
         if finding.behind_seconds:
-            self._usual = min(finding.behind_seconds, self._usual + _USUAL_DRIFT * elapsed)
-        fades = applied and finding.behind_seconds - self._usual > self._lag_seconds
+            drift = 0.0 if self._part < math.inf else _USUAL_DRIFT
+            self._usual = min(finding.behind_seconds, self._usual + drift * elapsed)
+        bound = self._usual + max(self._usual, self._lag_seconds)
+        fades = applied and finding.behind_seconds > bound
         self._capacity = max(applied, self._capacity * (1 - _FADE * elapsed if fades else 1))
-        return finding.rising_seconds - self._usual > self._lag_seconds and taken > self._capacity > 0
+        too_much = taken > self._capacity > 0 or self._part < math.inf
+        return too_much and finding.rising_seconds > bound
 
     def _hold(self, wanted: Mapping[str, float], share: float, now: float) -> None:
         over = sorted((project for project in wanted if wanted[project] > share), key=wanted.__getitem__, reverse=True)

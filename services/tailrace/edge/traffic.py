@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from tailrace.edge.backlog import Backlog
+from tailrace.edge.backlog import Applied, Backlog
 from tailrace.edge.demand import Demand, work_of
 from tailrace.edge.exchange import Exchange
 from tailrace.edge.gate import FairGate
@@ -33,9 +33,10 @@ _TURNS_OF_A_PROJECT: Final = 3
 _MOST_PARSED_BYTES: Final = 64 * 1024 * 1024
 """Large bodies parsed at once. A parsed one takes several times its size, which is counted nowhere else."""
 
-_applied = (
-    "select partition, micros(applied_received_at) as at from stream_progress where applied_received_at is not null"
-)
+_applied = """
+select partition, micros(applied_received_at) as at, extract(epoch from clock_timestamp() - updated_at)::float8 as seconds_ago
+from stream_progress where applied_received_at is not null
+"""
 
 
 class Traffic:
@@ -45,7 +46,7 @@ class Traffic:
         self._clock = clock
         self._backlog = Backlog()
         self._exchange = Exchange(Demand(clock))
-        self._pacer = Pacer(self._exchange, settings.pace_lag_seconds)
+        self._pacer = Pacer(self._exchange, settings.pace_lag_ms / 1000)
         self.quotas = Quotas(settings, self._exchange, self._pacer, clock)
         self.bytes = Room(settings.max_inflight_bytes, "bytes", "share_of_bytes", metrics.edge_inflight.set)
         self.requests = Room(
@@ -85,12 +86,12 @@ class Traffic:
             log.warning("edge.backlog.unknown", error=type(error).__name__)
             self._pacer.let_go()
         else:
-            self._look({row["partition"]: row["at"] for row in rows})
+            self._look({row["partition"]: Applied(row["at"], max(0.0, row["seconds_ago"])) for row in rows})
 
-    def _look(self, applied_us: dict[int, int]) -> None:
+    def _look(self, applied: dict[int, Applied]) -> None:
         with open_on_failure:
             now = self._clock()
-            finding = self._backlog.look(applied_us, now)
+            finding = self._backlog.look(applied, now)
             metrics.edge_behind_seconds.set(finding.oldest_seconds)
             self._exchange.pace = finding.taken, finding.applied
             self._pacer.adjust(finding, now)

@@ -217,15 +217,15 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
             0,
         ),
     ] = 0
-    pace_lag_seconds: Annotated[
+    pace_lag_ms: Annotated[
         int,
         Meta(
-            "TAILRACE_EDGE_PACE_LAG_SECONDS",
-            "seconds",
-            "While the processors fall further behind than this, projects that send more than their fair share are slowed by 429; 0: never.",
+            "TAILRACE_EDGE_PACE_LAG_MS",
+            "milliseconds",
+            "While the processors fall further behind what is usual than this, projects that send more than their fair share are slowed by 429; 0: never.",
             0,
         ),
-    ] = 1
+    ] = 250
     key_cache_size: Annotated[int, Meta("TAILRACE_EDGE_KEY_CACHE_SIZE", "keys", "API keys held in memory.", 1)] = 10_000
 
 

@@ -15,6 +15,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from tailrace.runtime import metrics
+from tailrace.runtime.beat import next_beat
 from tailrace.runtime.kafka import KAFKA_ERRORS, ByteGate
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.postgres import OUTAGE_ERRORS
@@ -34,6 +35,9 @@ ASK_SECONDS = 10.0
 BATCH_BYTES: Final = 16 * 1024 * 1024
 """What one transaction takes of the topic; one record of each partition may be larger."""
 
+FEW_BYTES: Final = 1024 * 1024
+"""What all partitions together may have waiting to share one transaction."""
+
 MOST_BYTES_AT_ONCE: Final = 64 * 1024 * 1024
 """What all partitions together may have decoded and in a transaction."""
 
@@ -50,11 +54,33 @@ class PartitionFeed:
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
         self.positioned = False
-        self.fetched: deque[Any] = deque()
+        self.fetched_bytes = 0
+        self._fetched: deque[Any] = deque()
         self.carry: list[Delivered] = []
         self.position = 0
         self.end = 0
         self.task: asyncio.Task[None] | None = None
+
+    def add(self, messages: Sequence[Any]) -> None:
+        """These are fetched."""
+        self._fetched.extend(messages)
+        self.fetched_bytes += sum(len(message.value) for message in messages)
+
+    def take(self, most_bytes: int) -> list[Any]:
+        """The next messages, always one, up to so many bytes."""
+        batch: list[Any] = []
+        size = 0
+        while self._fetched and (not batch or size + len(self._fetched[0].value) <= most_bytes):
+            batch.append(self._fetched.popleft())
+            size += len(batch[-1].value)
+        self.fetched_bytes -= size
+        return batch
+
+    def restart(self, position: int) -> None:
+        """Read from here; what was fetched is forgotten."""
+        self._fetched.clear()
+        self.fetched_bytes = 0
+        self.carry, self.position, self.positioned = [], position, True
 
 
 class Taken(NamedTuple):
@@ -78,7 +104,7 @@ class SinkConsumer:
         self._feeds: dict[TopicPartition, PartitionFeed] = {}
         self._gate = ByteGate(MOST_BYTES_AT_ONCE)
         self._tending: asyncio.Task[None] | None = None
-        self._committed_at = self._asked_at = 0.0
+        self._committed_at = self._asked_at = self._beat = 0.0
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def subscribe(self, topic: str) -> None:
@@ -94,12 +120,14 @@ class SinkConsumer:
             for feed in idle:
                 if not feed.positioned:
                     self._spawn([feed], self._position(feed))
-            waiting = [feed for feed in idle if feed.fetched and feed.positioned]
-            most = self._most_together()
+            waiting = [feed for feed in idle if feed.fetched_bytes and feed.positioned]
+            if not self._is_time(waiting):
+                waiting = []
+            most = self._most_together(waiting)
             for start in range(0, len(waiting), most):
                 together = waiting[start : start + most]
                 self._spawn(together, self._take(together))
-            ready = [feed.partition for feed in idle if feed.task is None]
+            ready = [feed.partition for feed in idle if feed.task is None and feed.fetched_bytes < self._share_of_bytes]
             if ready:
                 await self._fetch(ready)
             else:
@@ -142,9 +170,19 @@ class SinkConsumer:
                 with suppress(KeyError):
                     gauge.remove(feed.partition.topic, str(feed.partition.partition))
 
+    def _is_time(self, waiting: Sequence[PartitionFeed]) -> bool:
+        """Whether a beat has come since the last look, or a partition has as much waiting as it may."""
+        is_beat = time.monotonic() >= self._beat
+        if is_beat:
+            self._beat = next_beat()
+        return is_beat or any(feed.fetched_bytes >= self._share_of_bytes for feed in waiting)
+
     async def _fetch(self, ready: Sequence[TopicPartition]) -> None:
         try:
-            fetched = await self._consumer.getmany(*ready, timeout_ms=FETCH_MS, max_records=self._batch_records)
+            until_beat = max(1, int((self._beat - time.monotonic()) * 1000))
+            fetched = await self._consumer.getmany(
+                *ready, timeout_ms=min(FETCH_MS, until_beat), max_records=self._batch_records
+            )
         except KAFKA_ERRORS as error:
             self._health.block("kafka", f"{type(error).__name__}: {error}")
             await asyncio.sleep(0.5)
@@ -152,15 +190,22 @@ class SinkConsumer:
         for tp, messages in fetched.items():
             feed = self._feeds.get(tp)
             if feed is not None and feed.task is None and feed.positioned:
-                feed.fetched.extend(messages)
+                feed.add(messages)
 
-    def _most_together(self) -> int:
-        """Half of the partitions share a transaction: while one half is written, the other is read."""
+    @property
+    def _share_of_bytes(self) -> int:
+        """What one partition may have waiting."""
+        return BATCH_BYTES // max(1, len(self._feeds))
+
+    def _most_together(self, waiting: Sequence[PartitionFeed]) -> int:
+        """How many partitions share a transaction: half of them, so that while one half is written, the other is read; all, if that is little."""
+        if sum(feed.fetched_bytes for feed in waiting) <= FEW_BYTES:
+            return max(1, len(waiting))
         return max(1, (len(self._feeds) + 1) // 2)
 
     async def _take(self, feeds: Sequence[PartitionFeed]) -> None:
         """Apply as much of what these have fetched as one transaction may take; what cannot share one is applied alone."""
-        messages = {feed: _take_batch(feed.fetched, BATCH_BYTES // len(feeds)) for feed in feeds}
+        messages = {feed: feed.take(BATCH_BYTES // len(feeds)) for feed in feeds}
         try:
             async with self._gate.hold(sum(len(message.value) for some in messages.values() for message in some)):
                 taken = {feed: self._deliver(feed, some) for feed, some in messages.items()}
@@ -241,8 +286,7 @@ class SinkConsumer:
                 await self._repository.reset_position(tp.partition, lost=position, position=first)
                 position = first
             self._consumer.seek(tp, position)
-            feed.fetched.clear()
-            feed.carry, feed.position, feed.positioned = [], position, True
+            feed.restart(position)
         except IllegalStateError:
             log.info("sink.position.revoked", partition=tp.partition)
         except OUTAGE_ERRORS as error:
@@ -272,7 +316,7 @@ class SinkConsumer:
                 lag = max(0, end - feed.position) if feed.positioned else 0
                 metrics.consumer_lag.labels(tp.topic, str(tp.partition)).set(lag)
                 metrics.consumer_position.labels(tp.topic, str(tp.partition)).set(feed.position)
-                busy = feed.task is not None or not feed.positioned or bool(feed.fetched)
+                busy = feed.task is not None or not feed.positioned or feed.fetched_bytes > 0
                 lagging = busy or lag > len(feed.carry)
                 self._health.report_progress(_name(feed), position=feed.position + len(feed.carry), lagging=lagging)
 
@@ -329,16 +373,6 @@ class _Listener(ConsumerRebalanceListener):
 
 def _name(feed: PartitionFeed) -> str:
     return f"assembled/{feed.partition.partition}"
-
-
-def _take_batch(fetched: "deque[Any]", most_bytes: int) -> list[Any]:
-    """The next messages, always one, up to so many bytes."""
-    batch: list[Any] = []
-    size = 0
-    while fetched and (not batch or size + len(fetched[0].value) <= most_bytes):
-        batch.append(fetched.popleft())
-        size += len(batch[-1].value)
-    return batch
 
 
 def _deliver_known(messages: Sequence[Any]) -> tuple[list[Delivered], NewerRecordError | None]:

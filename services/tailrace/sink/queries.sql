@@ -8,10 +8,10 @@ select partition, epoch, owner, applied_origin, position from stream_progress wh
 order by partition for update skip locked
 
 -- name: move_progress
--- What is applied, if anything more is, and where to read on.
+-- What is applied, if anything more is, and where to read on. It is the last statement before the commit: the clock tells when, now() only when the transaction began.
 update stream_progress p
 set applied_origin = coalesce(m.applied_origin, p.applied_origin), applied_fingerprint = coalesce(m.fingerprint, p.applied_fingerprint),
-    applied_received_at = coalesce(m.received_at, p.applied_received_at), position = m.position, updated_at = now()
+    applied_received_at = coalesce(m.received_at, p.applied_received_at), position = m.position, updated_at = clock_timestamp()
 from unnest($1::int[], $2::bigint[], $3::bytea[], $4::timestamptz[], $5::bigint[])
     as m (partition, applied_origin, fingerprint, received_at, position)
 where p.partition = m.partition
