@@ -8,94 +8,32 @@ fairness: what a quiet project notices of one that sends a hundred times as much
 
 import argparse
 import asyncio
-import base64
 import json
 import os
 import signal
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
-import httpx
 
-from tailrace.local.attach import attach
-from tailrace.local.ports import free_port
-from tailrace.runtime.postgres import require_dsn
-from tailrace.runtime.settings import load_settings
-from tests.load.arrivals import Arrivals
 from tests.load.fairness import measure_fairness
-from tests.load.generator import (
-    SPANS_PER_TRACE,
-    TRACES_PATH,
-    Expected,
-    Sent,
-    Template,
-    make_template,
-    send_load,
-    trace_id_of,
-)
+from tests.load.generator import Expected, Sent, send_load
 from tests.load.overload import plot, watch_overload
-from tests.load.sender import Orders, at_rate, send_apart
-from tests.load.usage import spent, usage_by_name
+from tests.load.probe import probe
+from tests.load.stack import Stack, running_stack
+from tests.load.templates import SPANS_PER_TRACE, Template, Workload, make_templates
+from tests.load.throughput import measure_throughput
 
 TRACES_PER_REQUEST = 5
 SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A running local stack."""
-
-    url: str
-    headers: dict[str, str]
-    environment: dict[str, str]
-    data: Path
-
-    def tailrace(self, *arguments: str, check: bool = True) -> str:
-        """Run a command against it; returns what it printed."""
-        command = [sys.executable, "-m", "tailrace", *arguments]
-        return subprocess.run(command, env=self.environment, check=check, stdout=subprocess.PIPE, text=True).stdout
-
-    def processes(self) -> dict[str, dict[str, Any]]:
-        """What `tailrace status` says, by name."""
-        return {row["name"]: row for row in json.loads(self.tailrace("status", "--json", check=False))}
-
-    async def connect(self) -> asyncpg.Connection:
-        """A connection to its database."""
-        settings = attach(load_settings(self.environment))
-        return await asyncpg.connect(require_dsn(settings.postgres))
-
-
-@contextmanager
-def running_stack() -> Generator[Stack]:
-    """A stack on free ports in a folder of its own, stopped and forgotten at the end."""
-    with tempfile.TemporaryDirectory(prefix="tailrace-load-", ignore_cleanup_errors=True) as folder:
-        data, port = Path(folder) / "data", free_port()
-        environment = {**os.environ, "TAILRACE_DATA_DIR": str(data), "TAILRACE_PORT": str(port)}
-        subprocess.run(
-            [sys.executable, "-m", "tailrace", "up", "--detach"], env=environment, check=True, stdout=sys.stderr
-        )
-        try:
-            keys = json.loads((data / "keys.json").read_text())
-            basic = base64.b64encode(f"{keys['publicKey']}:{keys['secretKey']}".encode()).decode()
-            headers = {"authorization": f"Basic {basic}", "content-type": "application/x-protobuf"}
-            yield Stack(f"http://127.0.0.1:{port}", headers, environment, data)
-        finally:
-            subprocess.run([sys.executable, "-m", "tailrace", "down"], env=environment, check=False, stdout=sys.stderr)
-
-
 async def kill_everything_once(stack: Stack, spans: int, *, pause_seconds: float = 8) -> dict[str, Any]:
     """Load with a kill -9 of each process in turn; returns what was sent and what of it is wrong."""
-    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
+    templates = make_templates("batches", TRACES_PER_REQUEST)
     victims = ["sink", "assembler", "serve", "meter", "kafka", "postgres"]
     loading = asyncio.create_task(_load(stack, templates, spans, rate=spans / (7.5 * pause_seconds)))
     killed: dict[str, float] = {}
@@ -114,79 +52,14 @@ async def kill_everything_once(stack: Stack, spans: int, *, pause_seconds: float
     }
 
 
-async def measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[str, Any]:
-    """Post single traces at a steady rate of `rate` spans a second, and wait for each until a read shows it with all spans."""
-    template = make_template(1, traces=1)
-    visible: list[float] = []
-    connection = await stack.connect()
-    arrivals = Arrivals(connection, SPANS_PER_TRACE)
-    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as client:
-
-        async def probe(_: int) -> None:
-            body = template.fresh()
-            answer = await client.post(stack.url + TRACES_PATH, content=body, headers=stack.headers)
-            answer.raise_for_status()
-            accepted = time.monotonic()
-            seen = await arrivals.seen(trace_id_of(body), seconds=60)
-            visible.append(60.0 if seen is None else max(0.0, seen - accepted))
-
-        async with arrivals.watching():
-            await at_rate(probe, rate / SPANS_PER_TRACE, int(seconds * rate / SPANS_PER_TRACE))
-    await connection.close()
-    cuts = statistics.quantiles(visible, n=100)
-    return {
-        "traces": len(visible),
-        "spans_per_second": rate,
-        "median_seconds": round(cuts[49], 3),
-        "p99_seconds": round(cuts[98], 3),
-    }
-
-
-async def measure_throughput(stack: Stack, spans: int, traces: int) -> dict[str, Any]:
-    """As fast as the edge takes it, after a while to warm up: spans per second until all are stored, and the CPU that each process takes for one.
-
-    `traces`: how many traces of ten spans are in each request.
-    """
-    pids = {name: row["pid"] for name, row in stack.processes().items() if row.get("pid")}
-    warm = await _send(stack, spans // 10, traces)
-    await _wait_for_events(stack, warm["spans"])
-    before, started = usage_by_name(pids), time.monotonic()
-    sent = await _send(stack, spans, traces)
-    await _wait_for_events(stack, warm["spans"] + sent["spans"])
-    seconds = time.monotonic() - started
-    after = usage_by_name(pids)
-    cpu = {**spent(before, after), "generator": sent["cpu_seconds"]}
-    cuts = statistics.quantiles(sent["latencies"], n=100)
-    return {
-        "spans": sent["spans"],
-        "answers": sent["statuses"],
-        "accepted_spans_per_second": round(sent["spans"] / sent["seconds"]),
-        "accept_seconds": {"p50": round(cuts[49], 4), "p99": round(cuts[98], 4)},
-        "stored_spans_per_second": round(sent["spans"] / seconds),
-        "cores_used": round(sum(cpu.values()) / seconds, 2),
-        "cpu_microseconds_per_span": {name: round(used / sent["spans"] * 1e6, 1) for name, used in cpu.items()},
-        "peak_mib": {name: used.peak_mib for name, used in after.items()},
-    }
-
-
-async def _send(stack: Stack, spans: int, traces: int) -> dict[str, Any]:
-    requests = spans // (traces * SPANS_PER_TRACE)
-    return await send_apart(Orders(stack.url, stack.headers["authorization"], 16, requests, traces))
-
-
-async def _wait_for_events(stack: Stack, events: int) -> None:
-    """Wait until so many events are applied."""
-    connection = await stack.connect()
-    try:
-        while await connection.fetchval("select coalesce(sum(applied), 0)::bigint from event_counts") < events:  # noqa: ASYNC110 - Postgres tells nobody
-            await asyncio.sleep(0.1)
-    finally:
-        await connection.close()
+async def _measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[str, Any]:
+    authorization = stack.headers["authorization"]
+    return (await probe(stack, stack.url, authorization, rate=rate / SPANS_PER_TRACE, seconds=seconds)).summary()
 
 
 async def measure_overload(stack: Stack, *, rate: float, minutes: float, plot_file: Path | None) -> dict[str, Any]:
     """Send at `rate` spans per second, more than can be stored, and watch the memory of every process until all is stored."""
-    templates = [make_template(seed, traces=TRACES_PER_REQUEST) for seed in range(8)]
+    templates = make_templates("batches", TRACES_PER_REQUEST)
     sending = asyncio.create_task(_load(stack, templates, int(rate * minutes * 60), rate=rate))
 
     async def drain() -> float:
@@ -237,7 +110,7 @@ async def verify(stack: Stack, expected: Expected) -> dict[str, Any]:
 
 async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: float | None) -> Sent:
     return await send_load(
-        stack.url + TRACES_PATH,
+        stack.url,
         stack.headers,
         templates,
         requests=spans // SPANS_PER_REQUEST,
@@ -250,6 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness", "overload"])
     parser.add_argument("--spans", type=int, default=20_000)
+    parser.add_argument("--workload", choices=get_args(Workload), default="batches", help="for throughput")
     parser.add_argument(
         "--traces", type=int, default=TRACES_PER_REQUEST, help="traces of ten spans in a request, for throughput"
     )
@@ -267,7 +141,7 @@ def main() -> int:
         if arguments.what == "kills":
             result = asyncio.run(kill_everything_once(stack, arguments.spans))
         elif arguments.what == "freshness":
-            result = asyncio.run(measure_freshness(stack, arguments.rate, arguments.seconds))
+            result = asyncio.run(_measure_freshness(stack, arguments.rate, arguments.seconds))
         elif arguments.what == "fairness":
             result = asyncio.run(
                 measure_fairness(
@@ -283,7 +157,7 @@ def main() -> int:
                 measure_overload(stack, rate=arguments.rate, minutes=arguments.minutes, plot_file=arguments.plot)
             )
         else:
-            result = asyncio.run(measure_throughput(stack, arguments.spans, arguments.traces))
+            result = asyncio.run(measure_throughput(stack, arguments.spans, arguments.workload, arguments.traces))
     print(json.dumps(result, indent=2, default=str))
     return 0
 

@@ -7,15 +7,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
-import asyncpg
-
+from tests.load.chart import draw
+from tests.load.stack import Stack
 from tests.load.usage import children_of
 
 SAMPLE_SECONDS: Final = 2.0
-WIDTH, HEIGHT, MARGIN = 900, 420, 60
-_colours = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
 
 
 class Sample(NamedTuple):
@@ -57,41 +55,17 @@ def growth(samples: Sequence[Sample]) -> dict[str, float]:
 def plot(samples: Sequence[Sample], title: str) -> str:
     """An SVG of memory over time, a line for each process."""
     names = sorted({name for sample in samples for name in sample.rss})
-    top = max((mib for sample in samples for mib in sample.rss.values()), default=1.0) * 1.05
-    end = samples[-1].seconds or 1.0
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{MARGIN}" y="24" font-size="15">{title}</text>',
-        *_axes(end, top),
-    ]
-    for number, name in enumerate(names):
-        colour = _colours[number % len(_colours)]
-        points = " ".join(
-            f"{_x(sample.seconds, end):.1f},{_y(sample.rss[name], top):.1f}" for sample in samples if name in sample.rss
-        )
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts.append(f'<text x="{WIDTH - 130}" y="{MARGIN + 16 * number}" fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-class OverloadedStack(Protocol):
-    """A stack to measure on."""
-
-    def processes(self) -> dict[str, dict[str, Any]]:
-        """What `tailrace status` says, by name."""
-        ...
-
-    async def connect(self) -> asyncpg.Connection:
-        """A connection to its database."""
-        ...
+    series = {
+        name: [(sample.seconds / 60, sample.rss[name]) for sample in samples if name in sample.rss] for name in names
+    }
+    return draw(title, series, across="minutes", up="MiB")
 
 
 async def watch_overload(
-    stack: OverloadedStack, sending: asyncio.Task[Any], drain: Callable[[], Awaitable[float]]
+    stack: Stack, sending: asyncio.Task[Any], drain: Callable[[], Awaitable[float]]
 ) -> dict[str, Any]:
     """The memory of every process while `sending` is under way and until `drain` returns: samples, peaks, and whether they level off."""
-    pids = {name: row["pid"] for name, row in stack.processes().items() if row.get("pid")}
+    pids = stack.pids()
     samples: list[Sample] = []
     watching = asyncio.create_task(_collect(samples, pids, stack))
     try:
@@ -110,7 +84,7 @@ async def watch_overload(
     }
 
 
-async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: OverloadedStack) -> None:
+async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: Stack) -> None:
     started = time.monotonic()
     connection = await stack.connect()
     try:
@@ -125,23 +99,3 @@ async def _collect(samples: list[Sample], pids: Mapping[str, int], stack: Overlo
 
 def _peak(samples: Sequence[Sample], name: str) -> float:
     return max((sample.rss.get(name, 0.0) for sample in samples), default=0.0)
-
-
-def _x(seconds: float, end: float) -> float:
-    return MARGIN + (WIDTH - 200 - MARGIN) * seconds / end
-
-
-def _y(mib: float, top: float) -> float:
-    return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * mib / top
-
-
-def _axes(end: float, top: float) -> list[str]:
-    lines: list[str] = []
-    for step in range(6):
-        mib, minutes = top * step / 5, end * step / 5 / 60
-        lines += [
-            f'<line x1="{MARGIN}" x2="{_x(end, end):.0f}" y1="{_y(mib, top):.0f}" y2="{_y(mib, top):.0f}" stroke="#ddd"/>',
-            f'<text x="{MARGIN - 8}" y="{_y(mib, top) + 4:.0f}" text-anchor="end">{mib:.0f} MiB</text>',
-            f'<text x="{_x(end * step / 5, end):.0f}" y="{HEIGHT - MARGIN + 20}" text-anchor="middle">{minutes:.1f} min</text>',
-        ]
-    return lines

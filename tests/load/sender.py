@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-from tests.load.generator import TRACES_PATH, Template, make_template
+from tests.load.templates import Template, Workload, make_templates
 
 MOST_TRIES = 600
+TAKEN = ("200", "207")
+"""What says that a request is durable: of OTLP and of an ingestion batch."""
 
 
 class Orders(NamedTuple):
-    """What to send where: `requests` of `traces` traces of ten spans each.
+    """What to send where: `requests` of a workload; `traces`: of ten spans in each request, for "batches".
 
     Without `rate`, as fast as they are taken, and what is refused is sent again. With it, so many requests a second: none is sent again, what is refused
     is counted and forgotten, and what finds no free connection in its time is counted as "not sent".
@@ -33,6 +35,7 @@ class Orders(NamedTuple):
     requests: int
     traces: int = 5
     rate: float | None = None
+    workload: Workload = "batches"
 
 
 class Done:
@@ -41,7 +44,7 @@ class Done:
     def __init__(self) -> None:
         self.statuses: Counter[str] = Counter()
         self.latencies: list[float] = []
-        """Seconds from a request to its 200."""
+        """Seconds from a request to the answer that it is durable."""
         self.taken: list[Template] = []
 
 
@@ -55,16 +58,16 @@ async def send_apart(orders: Orders) -> dict[str, Any]:
 
 
 async def send(orders: Orders) -> dict[str, Any]:
-    """Send it; returns spans, statuses, latencies in seconds and the CPU seconds that this took."""
-    templates = [make_template(seed, traces=orders.traces) for seed in range(8)]
+    """Send it; returns spans, events and bytes that were taken, statuses, latencies in seconds and the CPU seconds that this took."""
+    templates = make_templates(orders.workload, orders.traces)
     before, started = _cpu(), time.monotonic()
     done = Done()
-    headers = {"authorization": orders.authorization, "content-type": "application/x-protobuf"}
+    headers = {"authorization": orders.authorization}
     connector = aiohttp.TCPConnector(limit=orders.connections)
     async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
 
         async def post(template: Template) -> str:
-            return await _post(session, orders.url + TRACES_PATH, template, done)
+            return await _post(session, orders.url, template, done)
 
         if orders.rate is None:
             await _send_all(post, templates, orders)
@@ -73,6 +76,8 @@ async def send(orders: Orders) -> dict[str, Any]:
     return {
         "seconds": time.monotonic() - started,
         "spans": sum(template.spans for template in done.taken),
+        "events": sum(template.events for template in done.taken),
+        "bytes": sum(len(template.body) for template in done.taken),
         "statuses": done.statuses,
         "latencies": done.latencies,
         "cpu_seconds": _cpu() - before,
@@ -126,25 +131,25 @@ async def _send_in_time(post: _Post, templates: list[Template], orders: Orders, 
 async def _post_until_taken(post: _Post, template: Template) -> None:
     for _ in range(MOST_TRIES):
         status = await post(template)
-        if status == "200":
+        if status in TAKEN:
             return
         if status.isdigit() and status not in ("429", "503"):
-            raise RuntimeError(f"expected 200, 429 or 503, got {status}")
+            raise RuntimeError(f"expected 200, 207, 429 or 503, got {status}")
         await asyncio.sleep(0.1)
     raise RuntimeError("the edge took nothing for a minute")
 
 
-async def _post(session: aiohttp.ClientSession, url: str, template: Template, done: Done) -> str:
+async def _post(session: aiohttp.ClientSession, origin: str, template: Template, done: Done) -> str:
     """Post it once with fresh ids; returns the status, or the name of the error."""
     started = time.monotonic()
     try:
-        async with session.post(url, data=template.fresh()) as answer:
+        async with session.post(origin + template.path, data=template.fresh(), headers=template.headers) as answer:
             await answer.read()
             status = str(answer.status)
     except aiohttp.ClientError as error:
         status = type(error).__name__
     done.statuses[status] += 1
-    if status == "200":
+    if status in TAKEN:
         done.latencies.append(time.monotonic() - started)
         done.taken.append(template)
     return status

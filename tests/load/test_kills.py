@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.load.__main__ import kill_everything_once, running_stack
+from tests.load.__main__ import kill_everything_once
+from tests.load.stack import running_stack
 
 pytestmark = pytest.mark.e2e
 

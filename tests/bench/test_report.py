@@ -1,0 +1,52 @@
+"""The page and the plots of a run hold its figures."""
+
+from typing import Any
+
+from tests.bench.report import page, plots
+
+MACHINE = {
+    "cores": 2,
+    "processor": "CPU",
+    "memory_gib": 24,
+    "system": "Linux",
+    "commit": "c0ffee",
+    "versions": {"python": "3.11"},
+}
+
+
+def found() -> dict[str, Any]:
+    cuts = {"p50": 0.012, "p99": 0.5, "max": 0.6}
+    one: dict[str, Any] = {
+        "stored_spans_per_second": 2345,
+        "accepted_spans_per_second": 9876,
+        "accepted_mb_per_second": 27.5,
+        "accept_seconds": cuts,
+        "bytes_per_span": 2761,
+        "kafka_bytes_per_span": {"raw": 1000, "assembled": 500},
+        "postgres_bytes_per_span": 4000,
+        "cores_used": 1.7,
+        "cpu_microseconds_per_span": {"sink": 58.0, "generator": 10.0},
+        "peak_mib": {"sink": 70.2},
+    }
+    row: dict[str, Any] = {"load": 0.5, "spans_per_second": 1172, "visible_seconds": cuts, "accept_seconds": cuts}
+    lost: dict[str, Any] = {"load": 1.0, "spans_per_second": 2345, "visible_seconds": {}, "accept_seconds": {}}
+    workloads: list[dict[str, Any]] = [
+        {"workload": "batches", "freshness": [row, lost], **one},
+        {"workload": "sdk", **one},
+    ]
+    return {"machine": MACHINE, "command": "python -m tests.bench", "workloads": workloads}
+
+
+def test_the_page_has_a_row_for_each_figure_and_each_process() -> None:
+    lines = page(found()).splitlines()
+
+    assert "| stored, spans/s | 2,345 | 2,345 |" in lines
+    assert "| bytes a span in Kafka | 1,500 | 1,500 |" in lines
+    assert "| answered after, p50 / p99 | 12 / 500 ms | 12 / 500 ms |" in lines
+    assert "| sink | 0.058 | 70 | 0.058 | 70 |" in lines
+    assert "| 50% | 1,172 | 0.01 s | 0.50 s | 500 ms |" in lines
+
+
+def test_where_nothing_came_in_time_the_page_says_so_and_the_plot_leaves_it_out() -> None:
+    assert "| 100% | 2,345 | - | - | - |" in page(found()).splitlines()
+    assert plots(found())["freshness.svg"].count("<circle") == 2
