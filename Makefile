@@ -54,7 +54,7 @@ chaos: setup ## Attack a real stack with every fault, about two hours; goes on w
 	$(BIN)/python -m tests.chaos
 
 bench: setup ## Measure how fast it is on this machine, about ten minutes, and keep it in docs/benchmarks
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench run
 
 schemas: setup ## Write schemas/events from the records in the code
 	$(BIN)/python -m tailrace.admin.event_schemas

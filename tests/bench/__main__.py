@@ -1,4 +1,7 @@
-"""`python -m tests.bench`: how fast it is on this machine, kept as JSON, a table and plots in docs/benchmarks."""
+"""`python -m tests.bench run|growth`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
+
+run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored.
+"""
 
 import argparse
 import asyncio
@@ -7,43 +10,43 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.bench.growth import LEVELS, measure_growth
 from tests.bench.machine import REPOSITORY, describe_machine
 from tests.bench.maximum import measure_workload
-from tests.bench.report import page, plots
+from tests.bench.report import growth_page, page, plots
 from tests.load.stack import running_stack
-from tests.load.templates import Workload
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--spans", type=int, default=60_000, help="spans of each workload at the maximum")
-    parser.add_argument("--seconds", type=float, default=30, help="of each part of the maximum, for freshness")
+    parser.add_argument("what", choices=["run", "growth"])
+    parser.add_argument("--spans", type=int, default=60_000, help="spans of each measurement of the maximum")
+    parser.add_argument("--seconds", type=float, default=30, help="of each measurement of freshness")
+    parser.add_argument("--levels", type=int, nargs="+", default=LEVELS, help="observations stored, for growth")
     parser.add_argument("--into", type=Path, default=REPOSITORY / "docs/benchmarks", help="the folder of the results")
-    parser.add_argument("--json", action="store_true", help="print the JSON and write nothing")
     arguments = parser.parse_args()
     with running_stack() as stack:
         machine = asyncio.run(describe_machine(stack))
-    workloads: tuple[Workload, ...] = ("batches", "sdk")
-    found: dict[str, Any] = {
-        "command": f"python -m tests.bench --spans {arguments.spans} --seconds {arguments.seconds:g}",
-        "machine": machine,
-        "workloads": [measure_workload(one, arguments.spans, arguments.seconds) for one in workloads],
-    }
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    write(found, arguments.into)
-    print(page(found))
+    command = f"python -m tests.bench {arguments.what} --spans {arguments.spans} --seconds {arguments.seconds:g}"
+    if arguments.what == "run":
+        workloads = [measure_workload(one, arguments.spans, arguments.seconds) for one in ("batches", "sdk")]
+        found = {"command": command, "machine": machine, "workloads": workloads}
+        write(arguments.into, "bench.json", found, {"README.md": page(found), **plots(found)})
+    else:
+        levels = measure_growth(arguments.levels, arguments.spans, arguments.seconds)
+        found = {"command": command, "machine": machine, "levels": levels}
+        write(arguments.into, "growth.json", found, {"growth.md": growth_page(found)})
     return 0
 
 
-def write(found: dict[str, Any], folder: Path) -> None:
-    """Keep it."""
+def write(folder: Path, name: str, found: dict[str, Any], drawn: dict[str, str]) -> None:
+    """Keep the figures and what was made of them, and print the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(found, indent=2) + "\n")
-    (folder / "README.md").write_text(page(found))
-    for name, svg in plots(found).items():
-        (folder / name).write_text(svg)
+    (folder / name).write_text(json.dumps(found, indent=2) + "\n")
+    for file, text in drawn.items():
+        (folder / file).write_text(text)
+        if file.endswith(".md"):
+            print(text)
 
 
 if __name__ == "__main__":

@@ -53,13 +53,10 @@ async def _measure(stack: Stack, workload: Workload, spans: int, seconds: float)
 async def _freshness(stack: Stack, load: float, most: float, seconds: float) -> dict[str, Any]:
     """Probes beside a load of a part of the maximum, the probes' own spans included."""
     spans_per_second = load * most
-    rate = (spans_per_second - PROBES_PER_SECOND * SPANS_PER_TRACE) / (TRACES_PER_REQUEST * SPANS_PER_TRACE)
-    requests = int(rate * (SETTLE_SECONDS + seconds))
-    authorization = stack.headers["authorization"]
-    orders = Orders(stack.url, authorization, 4 * CONNECTIONS, requests, TRACES_PER_REQUEST, rate)
-    sending = asyncio.create_task(send_apart(orders))
+    others = spans_per_second - PROBES_PER_SECOND * SPANS_PER_TRACE
+    sending = asyncio.create_task(load_at(stack, others, SETTLE_SECONDS + seconds))
     await asyncio.sleep(SETTLE_SECONDS)
-    probed = await probe(stack, stack.url, authorization, rate=PROBES_PER_SECOND, seconds=seconds)
+    probed = await probe(stack, stack.url, stack.headers["authorization"], rate=PROBES_PER_SECOND, seconds=seconds)
     sent = await sending
     return {
         "load": load,
@@ -67,6 +64,21 @@ async def _freshness(stack: Stack, load: float, most: float, seconds: float) -> 
         **probed.summary(),
         "not_sent": sent["statuses"].get("not sent", 0),
     }
+
+
+async def load_at(stack: Stack, spans_per_second: float, seconds: float) -> dict[str, Any]:
+    """Send so many spans a second for so long; returns what the sender says."""
+    rate = spans_per_second / (TRACES_PER_REQUEST * SPANS_PER_TRACE)
+    return await send_apart(
+        Orders(
+            stack.url,
+            stack.headers["authorization"],
+            4 * CONNECTIONS,
+            int(rate * seconds),
+            TRACES_PER_REQUEST,
+            rate,
+        )
+    )
 
 
 @contextmanager

@@ -10,15 +10,10 @@ NAMES = {"batches": "batches (50 spans)", "sdk": "SDK-sized (1 to 15 spans)"}
 
 def page(found: Mapping[str, Any]) -> str:
     """The page of a run."""
-    machine = found["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         "# Benchmark",
         "",
-        f"Measured on {machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, {machine['system']}, commit {machine['commit']}.",
-        f"Everything and the generator share the machine. {versions}.",
-        "",
-        f"`{found['command']}`; all figures are in [bench.json](bench.json).",
+        *_setting(found, "bench.json"),
         "",
         "**batches**: OTLP requests of 50 spans (5 traces of 10 spans, 6 of each 10 generations with 4 KB of text). **SDK-sized**: one trace of 1 to 15 spans in each request,",
         "half OTLP and half ingestion batches, text of a median of 4 KB and a 99th percentile of 200 KB. Stored is what a read shows: acknowledged by all replicas that there are,",
@@ -40,6 +35,60 @@ def page(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def growth_page(found: Mapping[str, Any]) -> str:
+    """The page of a run with more and more stored."""
+    levels = found["levels"]
+    empty = levels[0]["maximum"]["stored_spans_per_second"]
+    lines = [
+        "# Growth",
+        "",
+        *_setting(found, "growth.json"),
+        "",
+        "The same load (batches of 50 spans) and the same pages with so many observations stored:",
+        "",
+        *_table(
+            [
+                "stored",
+                "spans/s",
+                "of empty",
+                "p99 until readable, at half load",
+                "assembler, MiB",
+                "sink, MiB",
+                "meter, MiB",
+            ],
+            [
+                [
+                    f"{level['observations']:,}",
+                    f"{level['maximum']['stored_spans_per_second']:,}",
+                    f"{level['maximum']['stored_spans_per_second'] / empty:.0%}",
+                    f"{level['beside_half']['visible_seconds'].get('p99', float('nan')):.2f} s",
+                    *(f"{level['maximum']['peak_mib'][name]:.0f}" for name in ("assembler", "sink", "meter")),
+                ]
+                for level in levels
+            ],
+        ),
+    ]
+    for level in levels:
+        if level["reads"]:
+            beside = {page["name"]: page for page in level["beside_half"]["reads"]["pages"]}
+            lines += ["", f"Pages with {level['observations']:,} observations, and beside half of the maximum:", ""]
+            lines += _table(
+                ["page", "p50", "p99", "p99 beside", "at most"],
+                [
+                    [
+                        page["name"],
+                        *(f"{page[cut] * 1000:.0f} ms" for cut in ("p50", "p99")),
+                        f"{beside[page['name']]['p99'] * 1000:.0f} ms",
+                        f"{page['most_ms']} ms",
+                    ]
+                    for page in level["reads"]["pages"]
+                ],
+            )
+            scans = level["reads"]["whole_scans"] | level["beside_half"]["reads"]["whole_scans"]
+            lines += ["", f"Read from one end to the other: {', '.join(sorted(scans)) or 'no table'}."]
+    return "\n".join(lines) + "\n"
+
+
 def plots(found: Mapping[str, Any]) -> dict[str, str]:
     """SVG by file name."""
     drawn: dict[str, str] = {}
@@ -53,6 +102,17 @@ def plots(found: Mapping[str, Any]) -> dict[str, str]:
                 "From the answer until it is readable", series, across="spans/s", up="seconds", dots=True
             )
     return drawn
+
+
+def _setting(found: Mapping[str, Any], file: str) -> list[str]:
+    machine = found["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return [
+        f"Measured on {machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, {machine['system']}, commit {machine['commit']}.",
+        f"Everything and the generator share the machine. {versions}.",
+        "",
+        f"`{found['command']}`; all figures are in [{file}]({file}).",
+    ]
 
 
 def _processes(workloads: list[Mapping[str, Any]]) -> list[str]:

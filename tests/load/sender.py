@@ -53,7 +53,12 @@ async def send_apart(orders: Orders) -> dict[str, Any]:
     sender = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.load.sender", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await sender.communicate(json.dumps(orders._asdict()).encode() + b"\n")
+    try:
+        output, _ = await sender.communicate(json.dumps(orders._asdict()).encode() + b"\n")
+    except asyncio.CancelledError:
+        sender.kill()
+        await sender.wait()
+        raise
     return json.loads(output)
 
 

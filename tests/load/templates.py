@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
-from tests.load.stories import MODEL, Step, Story, draw_size, draw_story
+from tests.load.stories import MEDIAN_BYTES, MODEL, Step, Story, draw_size, draw_story
 
 TRACES_PATH: Final = "/api/public/otel/v1/traces"
 INGESTION_PATH: Final = "/api/public/ingestion"
@@ -28,7 +28,9 @@ type_of_path: Final = {TRACES_PATH: "application/x-protobuf", INGESTION_PATH: "a
 _TRACE_MARK: Final = b"\xa5\x5a\xa5\x5a\xa5\x5a\xa5\x5a"
 _SPAN_MARK: Final = b"\xa6\x6a\xa6\x6a"
 
-Workload = Literal["batches", "sdk"]
+SMALL_BYTES: Final = 500
+
+Workload = Literal["batches", "small", "sdk"]
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,16 @@ class Template:
 def make_templates(workload: Workload, traces: int = 5) -> list[Template]:
     """The bodies of a workload, the same each time.
 
-    batches: OTLP requests of `traces` traces of ten spans, with 4 KB of text in each generation. sdk: one trace of 1 to 15 spans in a request, half
+    batches: OTLP requests of `traces` traces of ten spans, with 4 KB of text in each generation. small: the same with half a kilobyte. sdk: one trace of 1 to 15 spans in a request, half
     OTLP and half ingestion batches, text of a median of 4 KB and a 99th percentile of 200 KB.
     """
-    if workload == "batches":
-        return [make_template(seed, traces=traces) for seed in range(8)]
-    return [_make_sdk_template(seed) for seed in range(MIX_TEMPLATES)]
+    if workload == "sdk":
+        return [_make_sdk_template(seed) for seed in range(MIX_TEMPLATES)]
+    text_bytes = SMALL_BYTES if workload == "small" else MEDIAN_BYTES
+    return [make_template(seed, traces=traces, text_bytes=text_bytes) for seed in range(8)]
 
 
-def make_template(seed: int, *, traces: int, text_bytes: int = 4_000, users: int = 200) -> Template:
+def make_template(seed: int, *, traces: int, text_bytes: int = MEDIAN_BYTES, users: int = 200) -> Template:
     """An OTLP body of `traces` traces; the same for the same seed."""
     rng = random.Random(seed)
     stories = [
