@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos fuzz bench test up down clean
+.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos fuzz bench bench-peers test up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ fuzz: setup ## Attack the write endpoints of a real stack with bad input for FUZ
 
 chaos: setup ## Attack a real stack with every fault, about two hours; goes on where it was stopped
 	$(BIN)/python -m tests.chaos
+
+bench-peers: setup ## Measure the same load against other tools, which it installs into .cache/peers
+	$(BIN)/python -m tests.bench peers
 
 bench: setup ## Measure how fast it is on this machine, about ten minutes, and keep it in docs/benchmarks
 	$(BIN)/python -m tests.bench run

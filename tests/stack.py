@@ -40,7 +40,7 @@ def cache_dir() -> Path:
 @contextmanager
 def running_kafka() -> Generator[LocalKafka]:
     """A broker with an empty log."""
-    with _scratch_folder() as folder:
+    with scratch_folder() as folder:
         kafka = LocalKafka(
             folder=folder / "kafka",
             jars=provide_jars(cache_dir(), print),
@@ -55,7 +55,7 @@ def running_kafka() -> Generator[LocalKafka]:
 @contextmanager
 def running_postgres() -> Generator[LocalPostgres]:
     """An empty server that does not wait for the disk."""
-    with _scratch_folder() as folder:
+    with scratch_folder() as folder:
         postgres = LocalPostgres(folder=folder / "postgres", port=free_port(), durable=False)
         postgres.prepare(folder / "postgres.log")
         with running(postgres_program(postgres, folder / "postgres.log")):
@@ -127,7 +127,7 @@ async def _wait_ready(
 
 
 @contextmanager
-def _scratch_folder() -> Generator[Path]:
+def scratch_folder() -> Generator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="tailrace-test-"))
     try:
         yield folder

@@ -1,6 +1,7 @@
-"""`python -m tests.bench run|growth`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
+"""`python -m tests.bench run|growth|peers`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
 
-run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored.
+run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored. peers: the same load
+against MLflow and Arize Phoenix, in turns with ours.
 """
 
 import argparse
@@ -13,16 +14,19 @@ from typing import Any
 from tests.bench.growth import LEVELS, measure_growth
 from tests.bench.machine import REPOSITORY, describe_machine
 from tests.bench.maximum import measure_workload
-from tests.bench.report import growth_page, page, plots
+from tests.bench.peers import measure_peers
+from tests.bench.report import growth_page, page, peers_page, plots
 from tests.load.stack import running_stack
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["run", "growth"])
+    parser.add_argument("what", choices=["run", "growth", "peers"])
     parser.add_argument("--spans", type=int, default=60_000, help="spans of each measurement of the maximum")
     parser.add_argument("--seconds", type=float, default=30, help="of each measurement of freshness")
     parser.add_argument("--levels", type=int, nargs="+", default=LEVELS, help="observations stored, for growth")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each tool, for peers")
+    parser.add_argument("--peers-spans", type=int, default=4_000, help="spans of each turn of another tool")
     parser.add_argument("--into", type=Path, default=REPOSITORY / "docs/benchmarks", help="the folder of the results")
     arguments = parser.parse_args()
     with running_stack() as stack:
@@ -32,6 +36,10 @@ def main() -> int:
         workloads = [measure_workload(one, arguments.spans, arguments.seconds) for one in ("batches", "sdk")]
         found = {"command": command, "machine": machine, "workloads": workloads}
         write(arguments.into, "bench.json", found, {"README.md": page(found), **plots(found)})
+    elif arguments.what == "peers":
+        tools = measure_peers(arguments.rounds, arguments.spans, arguments.peers_spans)
+        found = {"command": f"{command} --rounds {arguments.rounds}", "machine": machine, "tools": tools}
+        write(arguments.into, "peers.json", found, {"peers.md": peers_page(found)})
     else:
         levels = measure_growth(arguments.levels, arguments.spans, arguments.seconds)
         found = {"command": command, "machine": machine, "levels": levels}

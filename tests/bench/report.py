@@ -89,6 +89,30 @@ def growth_page(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def peers_page(found: Mapping[str, Any]) -> str:
+    """The page of a run against other tools."""
+    rows = [
+        [
+            f"{one['name']} {one['version'] or ''}".strip(),
+            f"{one['stored_spans_per_second']:,.0f}",
+            ", ".join(f"{figure:,}" for figure in one["rounds"]),
+            f"{one['ours_over_it']:.1f}",
+        ]
+        for one in found["tools"]
+    ]
+    lines = [
+        "# Other tools",
+        "",
+        *_setting(found, "peers.json"),
+        "",
+        "OTLP requests of 50 spans (5 traces of 10 spans, 6 of each 10 generations with 4 KB of text), 16 connections, as fast as they are taken until all rows are stored, each tool in turn",
+        "on a Postgres of the same make and settings. Ours prices every generation, keeps windows for each user and acknowledges what is durable; the others were given the same bytes and did neither.",
+        "",
+        *_table(["tool", "stored, spans/s", "in each turn", "ours is so many times that"], rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def plots(found: Mapping[str, Any]) -> dict[str, str]:
     """SVG by file name."""
     drawn: dict[str, str] = {}

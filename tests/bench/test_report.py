@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.bench.report import page, plots
+from tests.bench.report import page, peers_page, plots
 
 MACHINE = {
     "cores": 2,
@@ -50,3 +50,24 @@ def test_the_page_has_a_row_for_each_figure_and_each_process() -> None:
 def test_where_nothing_came_in_time_the_page_says_so_and_the_plot_leaves_it_out() -> None:
     assert "| 100% | 2,345 | - | - | - |" in page(found()).splitlines()
     assert plots(found())["freshness.svg"].count("<circle") == 2
+
+
+def test_the_page_of_other_tools_says_how_many_times_as_fast_ours_is() -> None:
+    ours = {
+        "name": "tailrace",
+        "version": None,
+        "stored_spans_per_second": 3000,
+        "rounds": [2900, 3000],
+        "ours_over_it": 1.0,
+    }
+    other = {
+        "name": "Other",
+        "version": "1.2",
+        "stored_spans_per_second": 200,
+        "rounds": [190, 210],
+        "ours_over_it": 15.0,
+    }
+    lines = peers_page({**found(), "tools": [ours, other]}).splitlines()
+
+    assert "| tailrace | 3,000 | 2,900, 3,000 | 1.0 |" in lines
+    assert "| Other 1.2 | 200 | 190, 210 | 15.0 |" in lines

@@ -26,7 +26,8 @@ class Orders(NamedTuple):
     """What to send where: `requests` of a workload; `traces`: of ten spans in each request, for "batches".
 
     Without `rate`, as fast as they are taken, and what is refused is sent again. With it, so many requests a second: none is sent again, what is refused
-    is counted and forgotten, and what finds no free connection in its time is counted as "not sent".
+    is counted and forgotten, and what finds no free connection in its time is counted as "not sent". `path`: where to post instead of the templates' own
+    paths; `headers`: to be sent besides.
     """
 
     url: str
@@ -36,6 +37,8 @@ class Orders(NamedTuple):
     traces: int = 5
     rate: float | None = None
     workload: Workload = "batches"
+    path: str | None = None
+    headers: dict[str, str] | None = None
 
 
 class Done:
@@ -67,12 +70,12 @@ async def send(orders: Orders) -> dict[str, Any]:
     templates = make_templates(orders.workload, orders.traces)
     before, started = _cpu(), time.monotonic()
     done = Done()
-    headers = {"authorization": orders.authorization}
+    headers = {"authorization": orders.authorization, **(orders.headers or {})}
     connector = aiohttp.TCPConnector(limit=orders.connections)
     async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
 
         async def post(template: Template) -> str:
-            return await _post(session, orders.url, template, done)
+            return await _post(session, orders.url + (orders.path or template.path), template, done)
 
         if orders.rate is None:
             await _send_all(post, templates, orders)
@@ -144,11 +147,11 @@ async def _post_until_taken(post: _Post, template: Template) -> None:
     raise RuntimeError("the edge took nothing for a minute")
 
 
-async def _post(session: aiohttp.ClientSession, origin: str, template: Template, done: Done) -> str:
+async def _post(session: aiohttp.ClientSession, url: str, template: Template, done: Done) -> str:
     """Post it once with fresh ids; returns the status, or the name of the error."""
     started = time.monotonic()
     try:
-        async with session.post(origin + template.path, data=template.fresh(), headers=template.headers) as answer:
+        async with session.post(url, data=template.fresh(), headers=template.headers) as answer:
             await answer.read()
             status = str(answer.status)
     except aiohttp.ClientError as error:
