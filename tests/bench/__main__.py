@@ -1,6 +1,6 @@
-"""`python -m tests.bench run|growth|peers`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
+"""`python -m tests.bench run|growth|floors|peers`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
 
-run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored. peers: the same load
+run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored. floors: what the irreducible work of each stage costs. peers: the same load
 against MLflow and Arize Phoenix, in turns with ours.
 """
 
@@ -11,17 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.bench.floors import measure_floors
 from tests.bench.growth import LEVELS, measure_growth
 from tests.bench.machine import REPOSITORY, describe_machine
 from tests.bench.maximum import measure_workload
 from tests.bench.peers import measure_peers
-from tests.bench.report import growth_page, page, peers_page, plots
+from tests.bench.report import floors_page, growth_page, page, peers_page, plots
 from tests.load.stack import running_stack
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["run", "growth", "peers"])
+    parser.add_argument("what", choices=["run", "growth", "floors", "peers"])
     parser.add_argument("--spans", type=int, default=60_000, help="spans of each measurement of the maximum")
     parser.add_argument("--seconds", type=float, default=30, help="of each measurement of freshness")
     parser.add_argument("--levels", type=int, nargs="+", default=LEVELS, help="observations stored, for growth")
@@ -36,6 +37,11 @@ def main() -> int:
         workloads = [measure_workload(one, arguments.spans, arguments.seconds) for one in ("batches", "sdk")]
         found = {"command": command, "machine": machine, "workloads": workloads}
         write(arguments.into, "bench.json", found, {"README.md": page(found), **plots(found)})
+    elif arguments.what == "floors":
+        with running_stack() as stack:
+            floors = asyncio.run(measure_floors(stack, arguments.spans))
+        found = {"command": command, "machine": machine, **floors}
+        write(arguments.into, "floors.json", found, {"floors.md": floors_page(found)})
     elif arguments.what == "peers":
         tools = measure_peers(arguments.rounds, arguments.spans, arguments.peers_spans)
         found = {"command": f"{command} --rounds {arguments.rounds}", "machine": machine, "tools": tools}

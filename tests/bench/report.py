@@ -89,6 +89,30 @@ def growth_page(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def floors_page(found: Mapping[str, Any]) -> str:
+    """The page of the floors."""
+    rows = [
+        [
+            one["stage"],
+            f"{one['measured']:.0f}",
+            f"{one['floor']:.0f}",
+            f"{one['ratio']:.1f}",
+            ", ".join(f"{name} {cost:.0f}" for name, cost in one["parts"].items()),
+        ]
+        for one in found["stages"]
+    ]
+    lines = [
+        "# Floors",
+        "",
+        *_setting(found, "floors.json"),
+        "",
+        f"CPU in µs a span, at {found['stored_spans_per_second']:,} spans/s stored, and what the irreducible work of each stage costs when nothing else is done:",
+        "",
+        *_table(["stage", "in the stack", "floor", "ratio", "the floor's parts"], rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def peers_page(found: Mapping[str, Any]) -> str:
     """The page of a run against other tools."""
     rows = [

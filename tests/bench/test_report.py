@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.bench.report import page, peers_page, plots
+from tests.bench.report import floors_page, page, peers_page, plots
 
 MACHINE = {
     "cores": 2,
@@ -71,3 +71,10 @@ def test_the_page_of_other_tools_says_how_many_times_as_fast_ours_is() -> None:
 
     assert "| tailrace | 3,000 | 2,900, 3,000 | 1.0 |" in lines
     assert "| Other 1.2 | 200 | 190, 210 | 15.0 |" in lines
+
+
+def test_the_page_of_floors_has_a_row_for_each_stage() -> None:
+    stage = {"stage": "sink", "measured": 58.0, "floor": 29.5, "ratio": 2.0, "parts": {"fetch": 4.0, "COPY": 25.5}}
+    lines = floors_page({**found(), "stored_spans_per_second": 2345, "stages": [stage]}).splitlines()
+
+    assert "| sink | 58 | 30 | 2.0 | fetch 4, COPY 26 |" in lines
