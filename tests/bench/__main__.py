@@ -17,6 +17,7 @@ from tests.bench.machine import REPOSITORY, describe_machine
 from tests.bench.maximum import measure_workload
 from tests.bench.peers import measure_peers
 from tests.bench.report import floors_page, growth_page, page, peers_page, plots
+from tests.bench.tall import measure_tall
 from tests.load.stack import running_stack
 
 
@@ -35,7 +36,7 @@ def main() -> int:
     command = f"python -m tests.bench {arguments.what} --spans {arguments.spans} --seconds {arguments.seconds:g}"
     if arguments.what == "run":
         workloads = [measure_workload(one, arguments.spans, arguments.seconds) for one in ("batches", "sdk")]
-        found = {"command": command, "machine": machine, "workloads": workloads}
+        found = {"command": command, "machine": machine, "workloads": workloads, "tall": measure_tall()}
         write(arguments.into, "bench.json", found, {"README.md": page(found), **plots(found)})
     elif arguments.what == "floors":
         with running_stack() as stack:

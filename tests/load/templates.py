@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -30,7 +30,9 @@ _SPAN_MARK: Final = b"\xa6\x6a\xa6\x6a"
 
 SMALL_BYTES: Final = 500
 
-Workload = Literal["batches", "small", "sdk"]
+Workload = Literal["batches", "small", "sdk", "tall"]
+
+TALL_STEPS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Template:
     cost: dict[str, Decimal]
     path: str = TRACES_PATH
     trace_events: int = 0
+    trace: bytes | None = None
+    """The trace that all requests belong to, where it is one."""
 
     @property
     def events(self) -> int:
@@ -54,7 +58,7 @@ class Template:
 
     def fresh(self) -> bytes:
         """The body with ids that no other has."""
-        trace, span = os.urandom(8), os.urandom(4)
+        trace, span = self.trace or os.urandom(8), os.urandom(4)
         if self.path == TRACES_PATH:
             return self.body.replace(_TRACE_MARK, trace).replace(_SPAN_MARK, span)
         return self.body.replace(_TRACE_MARK.hex().encode(), trace.hex().encode()).replace(
@@ -66,10 +70,13 @@ def make_templates(workload: Workload, traces: int = 5) -> list[Template]:
     """The bodies of a workload, the same each time.
 
     batches: OTLP requests of `traces` traces of ten spans, with 4 KB of text in each generation. small: the same with half a kilobyte. sdk: one trace of 1 to 15 spans in a request, half
-    OTLP and half ingestion batches, text of a median of 4 KB and a 99th percentile of 200 KB.
+    OTLP and half ingestion batches, text of a median of 4 KB and a 99th percentile of 200 KB. tall: requests of 50 spans that all
+    belong to one trace, with half a kilobyte of text.
     """
     if workload == "sdk":
         return [_make_sdk_template(seed) for seed in range(MIX_TEMPLATES)]
+    if workload == "tall":
+        return [_make_tall_template()]
     text_bytes = SMALL_BYTES if workload == "small" else MEDIAN_BYTES
     return [make_template(seed, traces=traces, text_bytes=text_bytes) for seed in range(8)]
 
@@ -93,6 +100,12 @@ def _make_sdk_template(seed: int) -> Template:
     rng = random.Random(seed)
     story = draw_story(rng, steps=rng.randint(1, MOST_SDK_STEPS), users=2_000, text_bytes=lambda: draw_size(rng))
     return _otlp(seed, [story]) if seed % 2 else _ingestion(seed, story)
+
+
+def _make_tall_template() -> Template:
+    rng = random.Random(1)
+    story = draw_story(rng, steps=TALL_STEPS, users=1, text_bytes=lambda: SMALL_BYTES)
+    return replace(_otlp(1, [story]), trace=os.urandom(8))
 
 
 def _otlp(seed: int, stories: Sequence[Story]) -> Template:

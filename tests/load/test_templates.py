@@ -53,6 +53,14 @@ def test_a_batch_is_five_traces_of_ten_spans_of_which_six_are_generations_with_f
     assert trace_id_of(template.fresh()) != trace_id_of(template.fresh())
 
 
+def test_the_requests_of_a_tall_trace_are_of_one_trace_with_spans_of_their_own() -> None:
+    (template,) = make_templates("tall")
+    first, second = template.fresh(), template.fresh()
+
+    assert trace_id_of(first) == trace_id_of(second)
+    assert not ids_of(first, TRACES_PATH) & ids_of(second, TRACES_PATH)
+
+
 @pytest.mark.parametrize("template", [make_template(1, traces=5), SDK[0], SDK[1]], ids=["batch", "ingestion", "otlp"])
 def test_what_it_costs_is_what_its_tokens_cost(template: Template) -> None:
     assert sum(template.cost.values()) == _cost_of(template)
