@@ -72,6 +72,15 @@ def test_after_a_standstill_nothing_rises(standstill: float) -> None:
     assert [finding.rising_seconds for finding in after[2:]] == [0] * 17
 
 
+def test_a_partition_that_nothing_comes_to_any_more_is_not_behind() -> None:
+    backlog = filled()
+    findings = look(backlog, (6, 5), (7, 5.9), (8, 6.5), (9.9, 6.5), (10, 6.5))
+
+    assert [finding.behind_seconds for finding in findings] == pytest.approx([1, 1.1, 1.5, 1.5, 0])
+    assert findings[-1].rising_seconds == 0
+    assert findings[-1].moves
+
+
 def test_a_partition_that_stands_still_is_left_out_while_others_move() -> None:
     backlog = filled(partitions=2)
     findings = [

@@ -341,6 +341,18 @@ async def test_a_transaction_takes_no_more_than_its_bytes_of_the_topic(
     assert sum(sizes) == 10
 
 
+async def test_an_empty_record_is_passed_over_like_any_that_cannot_be_read(world: World) -> None:
+    await _assemble(world, "g0")
+    world.topics[TOPICS.assembled].append(b"")
+    process = Process(world)
+    async with process.running():
+        await eventually(lambda: _is_at(world, 2))
+
+
+async def _is_at(world: World, position: int) -> bool:
+    return await world.pool.fetchval("select position from stream_progress where partition = 0") == position
+
+
 async def test_what_no_batch_may_raise_ends_the_process(world: World) -> None:
     await _assemble(world, "g0")
     process = Process(world)

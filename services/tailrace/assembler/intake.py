@@ -100,7 +100,8 @@ class Intake:
     @property
     def is_whole(self) -> bool:
         """Whether a batch can have no more than what waits here."""
-        return self._paused or len(self._queue) >= BATCH_RECORDS or self._queued_bytes >= BATCH_BYTES
+        singly = bool(self._queue) and self._queue[0].offset <= self._singly_until
+        return self._paused or singly or len(self._queue) >= BATCH_RECORDS or self._queued_bytes >= BATCH_BYTES
 
     @property
     def oldest_received_at(self) -> float | None:

@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 _SLOT_US: Final = 50_000
 _MOST_SLOTS: Final = 10_000
 _STANDSTILL_SECONDS: Final = 15.0
+_LATELY_SECONDS: Final = 2.0
+"""For so long a moment says how far behind a partition is; one that nothing comes to any more is not."""
+
 _TAKEN_SECONDS: Final = 5.0
 _APPLIED_SECONDS: Final = 2.0
 
@@ -90,11 +93,11 @@ class Backlog:
         self._rates.append(_Rates(now, self._taken, done))
         self._taken = 0.0
         self._forget(now)
-        moving = self._moments.values()
+        lately = [moments for moments in self._moments.values() if now - moments[-1].at < _LATELY_SECONDS]
         return Finding(
-            behind_seconds=max((moments[-1].behind for moments in moving), default=0.0),
-            rising_seconds=max((moments[-1].behind for moments in moving if _rises(moments)), default=0.0),
-            moves=bool(moving) or self.empty,
+            behind_seconds=max((moments[-1].behind for moments in lately), default=0.0),
+            rising_seconds=max((moments[-1].behind for moments in lately if _rises(moments)), default=0.0),
+            moves=bool(self._moments) or self.empty,
             taken=sum(rates.taken for rates in self._rates) / _TAKEN_SECONDS,
             applied=sum(rates.applied for rates in self._rates if now - rates.at < _APPLIED_SECONDS) / _APPLIED_SECONDS,
             oldest_seconds=max((self._age(partition, now) for partition in self._waiting), default=0.0),

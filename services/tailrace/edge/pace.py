@@ -3,7 +3,7 @@
 All projects share the partitions of the log, so the backlog of one delays the events of all. While more comes than the processors apply, and they fall
 behind for it, a project may send as much as its max-min fair share of what they apply: who wants less than the share is not touched, the others get it. It needs
 all of these: the lag is over its bound and rises, and more is taken than was applied of late. So a standstill, and a backlog that is worked off, is
-nobody's fault, and a project that is alone is never slowed.
+nobody's fault, and a project that is alone is never slowed. Once projects are held, a lag that rises is answered by holding them lower, within a bound.
 """
 
 import math
@@ -21,14 +21,32 @@ LEAST_SHARE: Final = 10.0
 _PART: Final = 0.5
 """The part of what is applied that may come at first, so that the backlog goes, and the others find processors that are not busy."""
 
+_CUT: Final = 0.7
+"""So much of the part is left each time that the lag rises although projects are held."""
+
+_LEAST_PART: Final = 0.25
+"""It is never cut below this: a lag may have other causes than what comes, and then less of it does not help."""
+
+_CUT_SECONDS: Final = 2.0
+"""A cut shows its effect only after a while; there is no other before that."""
+
+_GROWTH: Final = 1.1
+"""By so much more must be taken than is applied for the backlog to be known to grow."""
+
 _LOOSEN: Final = 0.01
 """That part grows by this a second, until the lag rises again or nobody wants more."""
+
+_CALM_SECONDS: Final = 20.0
+"""And by as much more for each time of this length without a cut: what was measured is too little by now."""
 
 _FADE: Final = 0.25
 """By this part a second an older measurement is trusted less, while the processors have enough to do."""
 
 _USUAL_DRIFT: Final = 0.005
 """By so many seconds a second what is usually behind is believed to have grown, while nobody is slowed. A slow stack is always a little behind, and is not overloaded for that."""
+
+_MOST_USUAL_SECONDS: Final = 1.0
+"""The lag may double, but on a slow stack grow by no more than this."""
 
 _BURST_SECONDS: Final = 1.0
 _STALE_SECONDS: Final = 5.0
@@ -44,6 +62,7 @@ class Pacer:
         self._usual = math.inf
         self._capacity = 0.0
         self._part = math.inf
+        self._cut_at = 0.0
         self._looked_at = 0.0
         self._held: dict[str, Bucket] = {}
 
@@ -68,7 +87,10 @@ class Pacer:
         if not self._lag_seconds or not finding.moves:
             self.let_go()
             return
-        self._part = _PART if self._overloaded(finding, elapsed) else self._part + _LOOSEN * elapsed
+        if self._overloaded(finding, elapsed):
+            self._cut(now)
+        else:
+            self._part += _LOOSEN * elapsed * (1 + max(0.0, now - self._cut_at) / _CALM_SECONDS)
         wanted = self._exchange.totals()
         share = math.inf
         if len(wanted) > 1 and self._part < math.inf:
@@ -84,20 +106,27 @@ class Pacer:
         self._held.clear()
         metrics.edge_paced_projects.set(0)
 
+    def _cut(self, now: float) -> None:
+        if self._part == math.inf:
+            self._part, self._cut_at = _PART, now
+        elif not 0 <= now - self._cut_at < _CUT_SECONDS:
+            self._part, self._cut_at = max(_LEAST_PART, self._part * _CUT), now
+
     def _overloaded(self, finding: Finding, elapsed: float) -> bool:
         """Whether more is taken than was ever applied, and the lag rises for it; once projects are held, whether the lag rises.
 
-        What was measured before fades only while there is a backlog: without one, no more is applied because no more comes.
+        What was measured before fades only while there is a backlog, and while projects are held only if that grows: else no more is applied because
+        no more comes.
         """
         taken, applied = self._exchange.total_pace()
+        is_held = self._part < math.inf
         if finding.behind_seconds:
-            drift = 0.0 if self._part < math.inf else _USUAL_DRIFT
+            drift = 0.0 if is_held else _USUAL_DRIFT
             self._usual = min(finding.behind_seconds, self._usual + drift * elapsed)
-        bound = self._usual + max(self._usual, self._lag_seconds)
-        fades = applied and finding.behind_seconds > bound
+        bound = self._usual + max(self._lag_seconds, min(self._usual, _MOST_USUAL_SECONDS))
+        fades = applied and finding.behind_seconds > bound and (not is_held or taken > _GROWTH * applied)
         self._capacity = max(applied, self._capacity * (1 - _FADE * elapsed if fades else 1))
-        too_much = taken > self._capacity > 0 or self._part < math.inf
-        return too_much and finding.rising_seconds > bound
+        return finding.rising_seconds > bound and (is_held or taken > self._capacity > 0)
 
     def _hold(self, wanted: Mapping[str, float], share: float, now: float) -> None:
         over = sorted((project for project in wanted if wanted[project] > share), key=wanted.__getitem__, reverse=True)

@@ -248,7 +248,7 @@ class Processing(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta("TAILRACE_MAX_SPANS_PER_TRACE", "observations", "More observations of one trace are dead letters.", 1)
     ] = 50_000
     sink_batch_records: Annotated[
-        int, Meta("TAILRACE_SINK_BATCH_RECORDS", "records", "Assembled records in one transaction.", 1)
+        int, Meta("TAILRACE_SINK_BATCH_RECORDS", "records", "Assembled records in one fetch.", 1)
     ] = 500
     max_metric_projects: Annotated[
         int,

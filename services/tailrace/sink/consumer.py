@@ -61,6 +61,11 @@ class PartitionFeed:
         self.end = 0
         self.task: asyncio.Task[None] | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is fetched and not taken."""
+        return bool(self._fetched)
+
     def add(self, messages: Sequence[Any]) -> None:
         """These are fetched."""
         self._fetched.extend(messages)
@@ -120,7 +125,7 @@ class SinkConsumer:
             for feed in idle:
                 if not feed.positioned:
                     self._spawn([feed], self._position(feed))
-            waiting = [feed for feed in idle if feed.fetched_bytes and feed.positioned]
+            waiting = [feed for feed in idle if feed.waits and feed.positioned]
             if not self._is_time(waiting):
                 waiting = []
             most = self._most_together(waiting)
@@ -316,7 +321,7 @@ class SinkConsumer:
                 lag = max(0, end - feed.position) if feed.positioned else 0
                 metrics.consumer_lag.labels(tp.topic, str(tp.partition)).set(lag)
                 metrics.consumer_position.labels(tp.topic, str(tp.partition)).set(feed.position)
-                busy = feed.task is not None or not feed.positioned or feed.fetched_bytes > 0
+                busy = feed.task is not None or not feed.positioned or feed.waits
                 lagging = busy or lag > len(feed.carry)
                 self._health.report_progress(_name(feed), position=feed.position + len(feed.carry), lagging=lagging)
 

@@ -8,7 +8,7 @@ select partition, epoch, owner, applied_origin, position from stream_progress wh
 order by partition for update skip locked
 
 -- name: move_progress
--- What is applied, if anything more is, and where to read on. It is the last statement before the commit: the clock tells when, now() only when the transaction began.
+-- What is applied, if anything more is, and where to read on. The clock tells when that was, now() only when the transaction began.
 update stream_progress p
 set applied_origin = coalesce(m.applied_origin, p.applied_origin), applied_fingerprint = coalesce(m.fingerprint, p.applied_fingerprint),
     applied_received_at = coalesce(m.received_at, p.applied_received_at), position = m.position, updated_at = clock_timestamp()
@@ -18,7 +18,7 @@ where p.partition = m.partition
 
 -- name: take_epoch
 -- Fence the owner, so that it starts over from what is applied.
-update stream_progress set epoch = greatest(epoch + 1, $2), owner = null, updated_at = now() where partition = $1
+update stream_progress set epoch = greatest(epoch + 1, $2), owner = null, updated_at = clock_timestamp() where partition = $1
 
 -- name: read_positions
 -- Where to read on.
