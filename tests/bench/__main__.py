@@ -31,8 +31,7 @@ def main() -> int:
     parser.add_argument("--peers-spans", type=int, default=4_000, help="spans of each turn of another tool")
     parser.add_argument("--into", type=Path, default=REPOSITORY / "docs/benchmarks", help="the folder of the results")
     arguments = parser.parse_args()
-    with running_stack() as stack:
-        machine = asyncio.run(describe_machine(stack))
+    machine = describe_machine()
     command = f"python -m tests.bench {arguments.what} --spans {arguments.spans} --seconds {arguments.seconds:g}"
     if arguments.what == "run":
         workloads = [measure_workload(one, arguments.spans, arguments.seconds) for one in ("batches", "sdk")]

@@ -15,15 +15,13 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tailrace.local.attach import attach
 from tailrace.runtime.kafka import MAX_RECORD_BYTES, make_admin, make_consumer, make_producer
-from tailrace.runtime.settings import Kafka, load_settings
+from tailrace.runtime.settings import Kafka
 from tailrace.sink.tables import TABLES, rows_of
 from tailrace.wire.records import AssembledRecord, decode_record
 from tailrace.wire.topics import partition_of, topics_of
-from tests.bench.maximum import TRACES_PER_REQUEST
 from tests.load.stack import Stack
-from tests.load.throughput import measure_throughput
+from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
 from tests.load.usage import usage_of
 
 _batch_records: Final = 100
@@ -66,7 +64,7 @@ async def measure_floors(stack: Stack, spans: int) -> dict[str, Any]:
 
 
 async def _measure_work(stack: Stack) -> dict[str, Cost]:
-    settings = attach(load_settings(stack.environment))
+    settings = stack.settings()
     topics = topics_of(settings.kafka.topic_prefix)
     raw = await _read_topic(settings.kafka, topics.raw)
     assembled = await _read_topic(settings.kafka, topics.assembled)

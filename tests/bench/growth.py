@@ -5,17 +5,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tests.bench.maximum import TRACES_PER_REQUEST, load_at
+from tests.bench.maximum import load_at, measure_freshness
 from tests.bench.reads import measure_reads
 from tests.bench.seed import seed
-from tests.load.probe import probe
 from tests.load.stack import Stack, running_stack
-from tests.load.templates import SPANS_PER_TRACE
-from tests.load.throughput import measure_throughput
+from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
 
 LEVELS: Final = (0, 100_000, 1_000_000, 5_000_000, 10_000_000)
 HALF: Final = 0.5
-PROBES_PER_SECOND: Final = 5.0
 READS: Final = 200
 READ_SECONDS: Final = 600.0
 """The load beside the reads ends with them; this long at most."""
@@ -48,11 +45,7 @@ async def _measure(stack: Stack, levels: Sequence[int], spans: int, seconds: flo
 
 async def _beside_half(stack: Stack, most: float, seconds: float, *, reads: bool) -> dict[str, Any]:
     """Freshness, and then reads, while half of the maximum comes in."""
-    authorization = stack.headers["authorization"]
-    sending = asyncio.create_task(load_at(stack, HALF * most - PROBES_PER_SECOND * SPANS_PER_TRACE, seconds))
-    probed = await probe(stack, stack.url, authorization, rate=PROBES_PER_SECOND, seconds=seconds)
-    await sending
-    result: dict[str, Any] = {"spans_per_second": round(HALF * most), **probed.summary()}
+    result = await measure_freshness(stack, HALF, most, seconds)
     if reads:
         going_on = asyncio.create_task(load_at(stack, HALF * most, READ_SECONDS))
         result["reads"] = await measure_reads(stack, READS)

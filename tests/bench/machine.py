@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from tailrace.local.jars import KAFKA_VERSION
-from tests.load.stack import Stack
+from tailrace.local.postgres import LocalPostgres
 
 REPOSITORY: Final = Path(__file__).parents[2]
 _packages: Final = ("aiokafka", "asyncpg", "faust-streaming", "orjson", "starlette", "uvloop")
 
 
-async def describe_machine(stack: Stack) -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory, and the versions of Python, Postgres, Kafka and the libraries that carry the data."""
-    connection = await stack.connect()
-    postgres: str = await connection.fetchval("show server_version")
-    await connection.close()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -27,7 +24,7 @@ async def describe_machine(stack: Stack) -> dict[str, Any]:
         "commit": _commit(),
         "versions": {
             "python": platform.python_version(),
-            "postgres": postgres,
+            "postgres": _postgres_version(),
             "kafka": KAFKA_VERSION,
             **{name: importlib.metadata.version(name) for name in _packages},
         },
@@ -39,6 +36,11 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _postgres_version() -> str:
+    server = LocalPostgres(folder=REPOSITORY, port=0).command[0]
+    return subprocess.run([server, "--version"], check=True, capture_output=True, text=True).stdout.split()[-1]
 
 
 def _commit() -> str:

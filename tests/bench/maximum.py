@@ -10,11 +10,10 @@ from tests.load.probe import probe
 from tests.load.sender import Orders, send_apart
 from tests.load.stack import Stack, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Workload
-from tests.load.throughput import CONNECTIONS, measure_throughput
+from tests.load.throughput import CONNECTIONS, TRACES_PER_REQUEST, measure_throughput
 
 LOADS: Final = (0.25, 0.5, 0.75, 1.0)
 PROBES_PER_SECOND: Final = 5.0
-TRACES_PER_REQUEST: Final = 5
 SETTLE_SECONDS: Final = 5.0
 """How long the load runs before the probes count."""
 
@@ -45,18 +44,18 @@ async def _measure(stack: Stack, workload: Workload, spans: int, seconds: float)
     }
     if workload == "batches":
         result["freshness"] = [
-            await _freshness(stack, load, maximum["stored_spans_per_second"], seconds) for load in LOADS
+            await measure_freshness(stack, load, maximum["stored_spans_per_second"], seconds) for load in LOADS
         ]
     return result
 
 
-async def _freshness(stack: Stack, load: float, most: float, seconds: float) -> dict[str, Any]:
+async def measure_freshness(stack: Stack, load: float, most: float, seconds: float) -> dict[str, Any]:
     """Probes beside a load of a part of the maximum, the probes' own spans included."""
     spans_per_second = load * most
     others = spans_per_second - PROBES_PER_SECOND * SPANS_PER_TRACE
     sending = asyncio.create_task(load_at(stack, others, SETTLE_SECONDS + seconds))
     await asyncio.sleep(SETTLE_SECONDS)
-    probed = await probe(stack, stack.url, stack.headers["authorization"], rate=PROBES_PER_SECOND, seconds=seconds)
+    probed = await probe(stack, stack.authorization, rate=PROBES_PER_SECOND, seconds=seconds)
     sent = await sending
     return {
         "load": load,
@@ -72,7 +71,7 @@ async def load_at(stack: Stack, spans_per_second: float, seconds: float) -> dict
     return await send_apart(
         Orders(
             stack.url,
-            stack.headers["authorization"],
+            stack.authorization,
             4 * CONNECTIONS,
             int(rate * seconds),
             TRACES_PER_REQUEST,

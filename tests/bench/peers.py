@@ -23,12 +23,11 @@ from tailrace.local.ports import free_port
 from tailrace.local.postgres import LocalPostgres
 from tailrace.local.stack import postgres_program
 from tests.bench.machine import REPOSITORY
-from tests.bench.maximum import TRACES_PER_REQUEST
 from tests.load.sender import Orders, send_apart
 from tests.load.stack import running_stack
 from tests.load.templates import SPANS_PER_TRACE
-from tests.load.throughput import CONNECTIONS, measure_throughput
-from tests.stack import running, scratch_folder
+from tests.load.throughput import CONNECTIONS, TRACES_PER_REQUEST, measure_throughput
+from tests.stack import execute, running, scratch_folder
 
 START_SECONDS: Final = 180
 DRAIN_SECONDS: Final = 600
@@ -141,7 +140,7 @@ def _running_peer(peer: Peer) -> Generator[tuple[str, str]]:
         postgres = LocalPostgres(folder=folder / "postgres", port=free_port())
         postgres.prepare(folder / "postgres.log")
         with running(postgres_program(postgres, folder / "postgres.log")):
-            asyncio.run(_create_database(postgres))
+            asyncio.run(execute(postgres.dsn("postgres"), "create database peer"))
             port, dsn = free_port(), postgres.dsn("peer")
             names = {
                 "port": port,
@@ -170,12 +169,6 @@ def _running_peer(peer: Peer) -> Generator[tuple[str, str]]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-
-
-async def _create_database(postgres: LocalPostgres) -> None:
-    connection = await asyncpg.connect(postgres.dsn("postgres"))
-    await connection.execute("create database peer")
-    await connection.close()
 
 
 def _wait_ready(peer: Peer, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:

@@ -54,7 +54,7 @@ PAGES: Final = (
 
 
 async def measure_reads(stack: Stack, requests: int) -> dict[str, Any]:
-    """Ask for each page so often, two at once; returns its latencies, whether they are within bounds, and what Postgres found slow or scanned whole."""
+    """Ask for each page so often, two at once; returns its latencies, whether they are within bounds, and which tables Postgres read whole."""
     connection = await stack.connect()
     try:
         places = await _draw_places(connection)
@@ -77,7 +77,7 @@ async def _draw_places(connection: asyncpg.Connection) -> list[Place]:
 async def _measure_page(stack: Stack, page: Page, places: list[Place], requests: int) -> dict[str, Any]:
     latencies: list[float] = []
     numbers = iter(range(requests))
-    headers = {"authorization": stack.headers["authorization"]}
+    headers = {"authorization": stack.authorization}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60) as client:
 
         async def work() -> None:

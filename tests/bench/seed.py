@@ -70,7 +70,7 @@ async def seed(stack: Stack, observations: int) -> int:
 async def _store_pattern(stack: Stack, connection: asyncpg.Connection) -> None:
     """Send a few requests through the pipeline, and keep what it made of them as the pattern of the copies."""
     before = await count_events(stack)
-    orders = Orders(stack.url, stack.headers["authorization"], CONNECTIONS, PATTERN_REQUESTS, workload="small")
+    orders = Orders(stack.url, stack.authorization, CONNECTIONS, PATTERN_REQUESTS, workload="small")
     sent = await send_apart(orders)
     await wait_for_events(stack, before + sent["events"])
     for table in _ids:

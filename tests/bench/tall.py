@@ -4,11 +4,10 @@ import asyncio
 import time
 from typing import Any, Final
 
-from tests.bench.maximum import TRACES_PER_REQUEST
 from tests.load.sender import Orders, send_apart
 from tests.load.stack import Stack, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Workload
-from tests.load.throughput import CONNECTIONS, count_events, wait_for_events
+from tests.load.throughput import CONNECTIONS, TRACES_PER_REQUEST, count_events, wait_for_events
 
 SPANS: Final = 10_000
 
@@ -33,6 +32,6 @@ async def _measure(stack: Stack) -> dict[str, Any]:
 async def _store(stack: Stack, workload: Workload) -> float:
     requests = SPANS // (TRACES_PER_REQUEST * SPANS_PER_TRACE)
     stored, started = await count_events(stack), time.monotonic()
-    sent = await send_apart(Orders(stack.url, stack.headers["authorization"], CONNECTIONS, requests, workload=workload))
+    sent = await send_apart(Orders(stack.url, stack.authorization, CONNECTIONS, requests, workload=workload))
     await wait_for_events(stack, stored + sent["events"])
     return time.monotonic() - started

@@ -29,9 +29,7 @@ async def _check(stack: Stack) -> None:
     copied = await connection.fetchval("select count(*) from traces where id not in (select id from pattern_traces)")
     assert copied == 400
     assert await connection.fetchval("select count(*) from only observations_default") == 0
-    async with httpx.AsyncClient(
-        base_url=stack.url, headers={"authorization": stack.headers["authorization"]}
-    ) as client:
+    async with httpx.AsyncClient(base_url=stack.url, headers={"authorization": stack.authorization}) as client:
         trace = (await client.get(f"/api/public/traces/{copy['id']}")).json()
     assert len(trace["observations"]) == 10
     assert trace["totalCost"] == pytest.approx(float(copy["total_cost"]))

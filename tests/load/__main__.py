@@ -25,9 +25,8 @@ from tests.load.overload import plot, watch_overload
 from tests.load.probe import probe
 from tests.load.stack import Stack, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Template, Workload, make_templates
-from tests.load.throughput import measure_throughput
+from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
 
-TRACES_PER_REQUEST = 5
 SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
 
 
@@ -53,8 +52,7 @@ async def kill_everything_once(stack: Stack, spans: int, *, pause_seconds: float
 
 
 async def _measure_freshness(stack: Stack, rate: float, seconds: float) -> dict[str, Any]:
-    authorization = stack.headers["authorization"]
-    return (await probe(stack, stack.url, authorization, rate=rate / SPANS_PER_TRACE, seconds=seconds)).summary()
+    return (await probe(stack, stack.authorization, rate=rate / SPANS_PER_TRACE, seconds=seconds)).summary()
 
 
 async def measure_overload(stack: Stack, *, rate: float, minutes: float, plot_file: Path | None) -> dict[str, Any]:
@@ -111,7 +109,7 @@ async def verify(stack: Stack, expected: Expected) -> dict[str, Any]:
 async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: float | None) -> Sent:
     return await send_load(
         stack.url,
-        stack.headers,
+        {"authorization": stack.authorization},
         templates,
         requests=spans // SPANS_PER_REQUEST,
         concurrency=8,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final
 
 import asyncpg
 
@@ -14,14 +14,6 @@ _whole = """
 select traces.id from projects join traces on traces.project_id = projects.project_id and traces.id = any($1::text[])
 where observation_count >= $2
 """
-
-
-class Database(Protocol):
-    """What has the tables of a stack."""
-
-    async def connect(self) -> asyncpg.Connection:
-        """A connection to them."""
-        ...
 
 
 class Arrivals:

@@ -7,13 +7,12 @@ in a process of its own, so that it does not disturb the clock.
 """
 
 import asyncio
-import base64
 import json
 from typing import Any, Final
 
 from tests.load.probe import cuts, probe
 from tests.load.sender import Orders, send_apart
-from tests.load.stack import Stack
+from tests.load.stack import Stack, authorization_of
 
 LOUD_CONNECTIONS: Final = 32
 ONSET_SECONDS: Final = 15.0
@@ -33,7 +32,7 @@ async def measure_fairness(
         stack.tailrace("tenant", "quota", "loud", "--events-per-second", str(quota))
 
     async def measure_quiet(seconds: float) -> dict[str, Any]:
-        return (await probe(stack, stack.url, quiet, rate=rate, seconds=seconds)).summary()
+        return (await probe(stack, quiet, rate=rate, seconds=seconds)).summary()
 
     await measure_quiet(5)
     alone = await measure_quiet(seconds)
@@ -66,5 +65,4 @@ def _loud(sent: dict[str, Any]) -> dict[str, Any]:
 
 def _make_project(stack: Stack, name: str) -> str:
     stack.tailrace("tenant", "create", "--org", "load", "--project", name)
-    key = json.loads(stack.tailrace("key", "create", "--project", name, "--json"))
-    return "Basic " + base64.b64encode(f"{key['publicKey']}:{key['secretKey']}".encode()).decode()
+    return authorization_of(json.loads(stack.tailrace("key", "create", "--project", name, "--json")))

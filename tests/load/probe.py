@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from tests.load.arrivals import Arrivals, Database
+from tests.load.arrivals import Arrivals
 from tests.load.sender import at_rate
+from tests.load.stack import Stack
 from tests.load.templates import SPANS_PER_TRACE, TRACES_PATH, make_template, trace_id_of
 
 MOST_SECONDS: Final = 120.0
@@ -33,14 +34,14 @@ class Probed(NamedTuple):
         }
 
 
-async def probe(database: Database, url: str, authorization: str, *, rate: float, seconds: float) -> Probed:
+async def probe(stack: Stack, authorization: str, *, rate: float, seconds: float) -> Probed:
     """Post `rate` traces of ten spans a second for so long, without waiting for one before the next."""
     template = make_template(1, traces=1)
     found = Probed([], [], Counter())
     headers = {"authorization": authorization, **template.headers}
-    connection = await database.connect()
+    connection = await stack.connect()
     arrivals = Arrivals(connection, SPANS_PER_TRACE)
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60) as client:
 
         async def post(_: int) -> None:
             body, started = template.fresh(), time.monotonic()

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import asyncpg
 from tailrace.local.attach import attach
 from tailrace.local.ports import free_port
 from tailrace.runtime.postgres import require_dsn
-from tailrace.runtime.settings import load_settings
+from tailrace.runtime.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Stack:
     """A running local stack."""
 
     url: str
-    headers: dict[str, str]
+    authorization: str
     environment: dict[str, str]
     data: Path
 
@@ -44,8 +44,16 @@ class Stack:
 
     async def connect(self) -> asyncpg.Connection:
         """A connection to its database."""
-        settings = attach(load_settings(self.environment))
-        return await asyncpg.connect(require_dsn(settings.postgres))
+        return await asyncpg.connect(require_dsn(self.settings().postgres))
+
+    def settings(self) -> Settings:
+        """What its processes run with."""
+        return attach(load_settings(self.environment))
+
+
+def authorization_of(keys: Mapping[str, str]) -> str:
+    """The header of a key pair as `tailrace key create --json` prints it."""
+    return "Basic " + base64.b64encode(f"{keys['publicKey']}:{keys['secretKey']}".encode()).decode()
 
 
 @contextmanager
@@ -59,8 +67,6 @@ def running_stack() -> Generator[Stack]:
         )
         try:
             keys = json.loads((data / "keys.json").read_text())
-            basic = base64.b64encode(f"{keys['publicKey']}:{keys['secretKey']}".encode()).decode()
-            headers = {"authorization": f"Basic {basic}", "content-type": "application/x-protobuf"}
-            yield Stack(f"http://127.0.0.1:{port}", headers, environment, data)
+            yield Stack(f"http://127.0.0.1:{port}", authorization_of(keys), environment, data)
         finally:
             subprocess.run([sys.executable, "-m", "tailrace", "down"], env=environment, check=False, stdout=sys.stderr)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any, Final
 
-from tests.load.arrivals import Database
 from tests.load.probe import cuts
 from tests.load.sender import Orders, send_apart
 from tests.load.stack import Stack
@@ -12,6 +11,7 @@ from tests.load.templates import Workload, make_templates
 from tests.load.usage import spent, usage_by_name
 
 CONNECTIONS: Final = 16
+TRACES_PER_REQUEST: Final = 5
 
 
 async def measure_throughput(stack: Stack, spans: int, workload: Workload, traces: int) -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def measure_throughput(stack: Stack, spans: int, workload: Workload, trace
     """
     templates = make_templates(workload, traces)
     requests = spans * len(templates) // sum(template.spans for template in templates)
-    orders = Orders(stack.url, stack.headers["authorization"], CONNECTIONS, requests, traces, workload=workload)
+    orders = Orders(stack.url, stack.authorization, CONNECTIONS, requests, traces, workload=workload)
     pids = stack.pids()
     stored = await count_events(stack)
     warm = await send_apart(orders._replace(requests=requests // 10))
@@ -46,15 +46,15 @@ async def measure_throughput(stack: Stack, spans: int, workload: Workload, trace
     }
 
 
-async def wait_for_events(database: Database, events: int) -> None:
+async def wait_for_events(stack: Stack, events: int) -> None:
     """Wait until so many events are applied."""
-    while await count_events(database) < events:  # noqa: ASYNC110 - Postgres tells nobody
+    while await count_events(stack) < events:  # noqa: ASYNC110 - Postgres tells nobody
         await asyncio.sleep(0.1)
 
 
-async def count_events(database: Database) -> int:
+async def count_events(stack: Stack) -> int:
     """How many events are applied."""
-    connection = await database.connect()
+    connection = await stack.connect()
     try:
         return await connection.fetchval("select coalesce(sum(applied), 0)::bigint from event_counts")
     finally:
