@@ -383,6 +383,26 @@ async def test_a_partition_is_let_go_of_only_after_its_running_batch(
     assert (await world.progress())["applied_origin"] == 0
 
 
+async def test_a_sink_whose_group_does_not_answer_is_not_ready_and_says_why(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "COMMIT_SECONDS", 0.01)
+    monkeypatch.setattr(consumer, "ASK_SECONDS", 0.05)
+    await _assemble(world, "g0")
+    process = Process(world)
+    answer = asyncio.Event()
+
+    async def commit(_: object) -> None:
+        await answer.wait()
+
+    monkeypatch.setattr(process.consumer, "commit", commit)
+    async with process.running():
+        await eventually(lambda: process.health.reasons == {"kafka": "commits: TimeoutError: "})
+        await world.all_applied()
+        answer.set()
+        await eventually(lambda: process.health.ready)
+
+
 async def test_commits_only_show_how_far_the_sink_is(world: World) -> None:
     await _assemble(world, "g0", "g1")
     process = Process(world)

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiokafka.errors import CommitFailedError
+
 from tailrace.assembler.batch import RawRecord
 from tailrace.assembler.owner import PartitionOwner, Tools
 from tailrace.runtime import metrics
@@ -86,11 +88,16 @@ class Assembler:
             await self._release(partition)
 
     async def _acknowledge(self) -> None:
+        health = self._make_tools().health
         try:
             for owner, _ in list(self._owners.values()):
                 await owner.acknowledge()
+            health.clear("kafka")
+        except CommitFailedError:
+            log.info("assembler.commit.superseded")
         except KAFKA_ERRORS as error:
             log.warning("assembler.commit.failed", error=type(error).__name__)
+            health.block("kafka", f"commits: {type(error).__name__}: {error}")
 
     async def _release(self, partition: int) -> None:
         _, task = self._owners.pop(partition)

@@ -22,7 +22,8 @@ from tailrace.runtime.probes import Health
 from tailrace.runtime.raw_record import raw_reader
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import pool_when_answered, raw_partitions
+from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions
+from tailrace.runtime.wedge import watch_kafka
 from tailrace.wire.topics import topics_of
 
 
@@ -52,7 +53,8 @@ async def _run_app(
 ) -> None:
     pool, partitions, datadir = parts
     topics = topics_of(settings.kafka.topic_prefix)
-    app = make_faust_app(f"{settings.kafka.topic_prefix}assembler", settings.kafka, datadir=datadir)
+    group = f"{settings.kafka.topic_prefix}assembler"
+    app = make_faust_app(group, settings.kafka, datadir=datadir)
     sender = KafkaSender(settings.kafka, client_id="tailrace-assembler")
     repository = Repository(pool)
     prices = load_price_table((schemas() / "prices.json").read_bytes())
@@ -72,17 +74,20 @@ async def _run_app(
     )
     assembler = Assembler(lambda: tools)
     connect(app, topics.raw, assembler)
-    await _serve(app, assembler, health, stop)
+    async with in_background(watch_kafka(settings.kafka, health, group=group)) as (watching,):
+        await _serve(app, assembler, watching, health, stop)
     await sender.stop()
 
 
-async def _serve(app: Any, assembler: Assembler, health: Health, stop: asyncio.Event) -> None:
-    """Start Faust, follow Postgres, and stop both in order; raises what ended an owner or Faust unexpectedly."""
+async def _serve(
+    app: Any, assembler: Assembler, watching: asyncio.Task[None], health: Health, stop: asyncio.Event
+) -> None:
+    """Start Faust, follow Postgres, and stop both in order; raises what ended an owner, Faust or the watch unexpectedly."""
     async with running(app) as crashed:
         health.started()
         following = asyncio.create_task(assembler.follow(stop))
         stopping = asyncio.create_task(stop.wait())
-        ends = (stopping, following, assembler.failed, crashed)
+        ends = (stopping, following, watching, assembler.failed, crashed)
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for end in done:

@@ -11,15 +11,17 @@ from tailrace.auditor.costs import CostAudit
 from tailrace.auditor.events import EventAudit
 from tailrace.auditor.raw_headers import RawHeadersLog
 from tailrace.auditor.repository import Repository, prepare
-from tailrace.runtime.kafka import make_consumer, require_bootstrap_servers
+from tailrace.runtime.kafka import dispose_consumer, make_consumer, require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Settings
 from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions, until_stopped, wait_for_kafka
+from tailrace.runtime.wedge import watch_kafka
 from tailrace.wire.topics import topics_of
 
 _NICENESS = 10
+LEAVE_SECONDS = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +49,13 @@ async def audit(settings: Settings, health: Health, stop: asyncio.Event) -> None
         partitions = await raw_partitions(pool, settings, health, stop)
         consumer = make_consumer(settings.kafka, group_id=None, client_id="tailrace-auditor")
         await wait_for_kafka(consumer, health, stop)
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(dispose_consumer, consumer, LEAVE_SECONDS)
         raw_log = RawHeadersLog(consumer, topics_of(settings.kafka.topic_prefix).raw, range(partitions))
         store, max_series = Repository(pool), settings.processing.max_metric_projects
         events = EventAudit(raw_log, store, health, paced, max_series=max_series)
         costs = CostAudit(store, paced, max_series=max_series)
         health.started()
-        async with in_background(events.run(stop), costs.run(stop)) as tasks:
-            await until_stopped(stop, *tasks)
-            await asyncio.wait(tasks, timeout=settings.process.drain_seconds / 2)
+        watch = watch_kafka(settings.kafka, health, group=None)
+        async with in_background(events.run(stop), costs.run(stop), watch) as (auditing, costing, watching):
+            await until_stopped(stop, auditing, costing, watching)
+            await asyncio.wait([auditing, costing], timeout=settings.process.drain_seconds / 2)

@@ -13,7 +13,8 @@ from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import pool_when_answered, raw_partitions
+from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions
+from tailrace.runtime.wedge import watch_kafka
 from tailrace.wire.topics import topics_of
 
 
@@ -33,13 +34,14 @@ async def measure(settings: Settings, health: Health, stop: asyncio.Event) -> No
         pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="meter"))
         await raw_partitions(pool, settings, health, stop)
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-faust-"))
-        app = make_faust_app(f"{settings.kafka.topic_prefix}meter", settings.kafka, datadir=datadir)
+        group = f"{settings.kafka.topic_prefix}meter"
+        app = make_faust_app(group, settings.kafka, datadir=datadir)
         topic = FaustTopic(app, topics_of(settings.kafka.topic_prefix).cost_parts)
         meter = Meter(Repository(pool), topic, health, max_series=settings.processing.max_metric_projects)
         connect(app, topic.name, meter)
         async with running(app) as crashed:
             health.started()
-            following = asyncio.create_task(meter.follow(stop))
-            done, _ = await asyncio.wait([following, meter.failed, crashed], return_when=asyncio.FIRST_COMPLETED)
-            for end in done:
-                end.result()
+            async with in_background(meter.follow(stop), watch_kafka(settings.kafka, health, group=group)) as tasks:
+                done, _ = await asyncio.wait([*tasks, meter.failed, crashed], return_when=asyncio.FIRST_COMPLETED)
+                for end in done:
+                    end.result()

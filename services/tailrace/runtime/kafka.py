@@ -1,13 +1,14 @@
-"""Kafka: producers and admin clients with our manners (acks=all, idempotent). aiokafka is untyped; its types end here."""
+"""Kafka: producers, consumers and admin clients with our manners (acks=all, idempotent). aiokafka is untyped; its types end here."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import aiokafka.conn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tailrace.runtime.settings import Kafka, SettingsError
 
@@ -58,6 +59,15 @@ def make_producer(
         max_request_size=max_record_bytes,
         request_timeout_ms=settings.send_timeout_seconds * 1000,
     )
+
+
+async def dispose_consumer(consumer: Any, grace_seconds: float) -> None:
+    """Stop a consumer. One that cannot reach its group would wait for it for ever: it is left as it is."""
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait([stopping], timeout=grace_seconds)
+    stopping.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await stopping
 
 
 async def dispose_producer(producer: Any, grace_seconds: float) -> None:
@@ -122,3 +132,28 @@ def make_consumer(settings: Kafka, *, group_id: str | None, client_id: str) -> A
 def make_admin(settings: Kafka) -> Any:
     """An admin client."""
     return AIOKafkaAdminClient(bootstrap_servers=require_bootstrap_servers(settings), client_id="tailrace-admin")
+
+
+_base: Any = aiokafka.conn.AIOKafkaConnection
+
+
+class _Connection(_base):
+    """A connection whose `send` fails by a KafkaError, and by nothing else, when it is broken.
+
+    uvloop closes a transport two turns of the loop before aiokafka hears of it, and refuses what is written in between by a bare
+    RuntimeError. In aiokafka 0.14 that ends the task which keeps the metadata, unseen; the client then never finds its group again.
+    """
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        plain: Any = super()
+        try:
+            return plain.send(request, expect_response)
+        except KafkaError:
+            raise
+        except RuntimeError as error:
+            self.close(reason=aiokafka.conn.CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"the connection to {self.host}:{self.port} is closed: {error}") from error
+
+
+# Clients make their connections by this name; there is no setting for it.
+aiokafka.conn.AIOKafkaConnection = _Connection

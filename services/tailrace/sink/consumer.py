@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from tailrace.runtime import metrics
 from tailrace.runtime.beat import next_beat
@@ -291,19 +291,25 @@ class SinkConsumer:
             self._tending.add_done_callback(self._ended)
 
     async def _commit_and_ask(self) -> None:
-        await self._commit()
+        if not await self._commit():
+            return
         if time.monotonic() - self._asked_at > ASK_SECONDS or "kafka" in self._health.reasons:
             await self._ask()
 
-    async def _commit(self) -> None:
-        """Show in the group how far this sink is; nothing depends on it."""
+    async def _commit(self) -> bool:
+        """Show in the group how far this sink is. Nothing depends on it, but a group that does not answer gives no partitions either."""
         positions = {feed.partition: feed.position for feed in self._feeds.values() if feed.positioned}
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 if positions:
                     await self._consumer.commit(positions)
+        except CommitFailedError:
+            log.info("sink.commit.superseded")
         except KAFKA_ERRORS as error:
             log.info("sink.commit.failed", error=type(error).__name__)
+            self._health.block("kafka", f"commits: {type(error).__name__}: {error}")
+            return False
+        return True
 
     async def _ask(self) -> None:
         """Ask the brokers where the topic ends."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from tailrace.runtime import metrics
-from tailrace.runtime.kafka import make_consumer, require_bootstrap_servers
+from tailrace.runtime.kafka import dispose_consumer, make_consumer, require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.partitions import DAYS_AHEAD, DAYS_BACK, ensure_day_partitions
@@ -18,7 +18,8 @@ from tailrace.runtime.postgres import OUTAGE_ERRORS, require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.raw_record import raw_reader
 from tailrace.runtime.settings import Settings
-from tailrace.runtime.startup import pool_when_answered, raw_partitions, wait_for_kafka
+from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions, wait_for_kafka
+from tailrace.runtime.wedge import watch_kafka
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Whole
 from tailrace.sink.repository import Repository, create_stages
@@ -28,6 +29,7 @@ from tailrace.wire.topics import topics_of
 log = get_logger(__name__)
 
 PARTITION_CHECK_SECONDS = 3600
+LEAVE_SECONDS = 3.0
 
 
 def add_arguments(_: argparse.ArgumentParser) -> None:
@@ -59,12 +61,14 @@ async def sink(settings: Settings, health: Health, stop: asyncio.Event) -> None:
         )
         feeder.subscribe(topics_of(settings.kafka.topic_prefix).assembled)
         await wait_for_kafka(consumer, health, stop)
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(dispose_consumer, consumer, LEAVE_SECONDS)
         health.started()
-        keeping = asyncio.create_task(keep_partitions(pool, stop))
-        feeder.end_with(keeping)
-        await feeder.run(stop)
-        await keeping
+        async with in_background(
+            keep_partitions(pool, stop), watch_kafka(settings.kafka, health, group=group)
+        ) as tasks:
+            for task in tasks:
+                feeder.end_with(task)
+            await feeder.run(stop)
 
 
 class Observer:
