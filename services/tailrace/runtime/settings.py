@@ -225,7 +225,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
             "While the processors fall further behind what is usual than this, projects that send more than their fair share are slowed by 429; 0: never.",
             0,
         ),
-    ] = 250
+    ] = 200
     key_cache_size: Annotated[int, Meta("TAILRACE_EDGE_KEY_CACHE_SIZE", "keys", "API keys held in memory.", 1)] = 10_000
 
 
