@@ -1,6 +1,6 @@
 """`python -m tests.bench run|growth|floors|peers`: how fast it is on this machine, kept as JSON, tables and plots in docs/benchmarks.
 
-run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, and reads, with up to ten million observations stored. floors: what the irreducible work of each stage costs. peers: the same load
+run: the most that is taken and stored, what a span costs, and how soon it is readable. growth: the same, reads and the restart of a killed assembler, with up to ten million observations stored. floors: what the irreducible work of each stage costs. peers: the same load
 against MLflow and Arize Phoenix, in turns with ours.
 """
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tests.bench.maximum import load_at, measure_freshness
 from tests.bench.reads import measure_reads
+from tests.bench.restart import measure_restart
 from tests.bench.seed import seed
 from tests.load.stack import Stack, running_stack
 from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
@@ -19,7 +20,7 @@ READ_SECONDS: Final = 600.0
 
 
 def measure_growth(levels: Sequence[int], spans: int, seconds: float) -> list[dict[str, Any]]:
-    """Throughput, freshness and reads with each number of observations stored, on one stack."""
+    """Throughput, freshness, reads and the restart of an assembler with each number of observations stored, on one stack."""
     with running_stack() as stack:
         return asyncio.run(_measure(stack, levels, spans, seconds))
 
@@ -38,6 +39,7 @@ async def _measure(stack: Stack, levels: Sequence[int], spans: int, seconds: flo
                 "maximum": maximum,
                 "reads": await measure_reads(stack, READS) if level else None,
                 "beside_half": await _beside_half(stack, maximum["stored_spans_per_second"], seconds, reads=level > 0),
+                "restart": await measure_restart(stack, maximum["stored_spans_per_second"]),
             }
         )
     return found

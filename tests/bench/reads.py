@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +15,8 @@ from tests.load.probe import cuts
 from tests.load.stack import Stack
 
 AT_ONCE: Final = 2
+SLOW_MS: Final = 100
+READER: Final = "tailrace-serve"
 SAMPLE: Final = 200
 
 
@@ -54,15 +58,39 @@ PAGES: Final = (
 
 
 async def measure_reads(stack: Stack, requests: int) -> dict[str, Any]:
-    """Ask for each page so often, two at once; returns its latencies, whether they are within bounds, and which tables Postgres read whole."""
+    """Ask for each page so often, two at once.
+
+    Returns the latencies of each, whether they are within bounds, which tables Postgres read whole, and its log of slow queries of readers.
+    """
     connection = await stack.connect()
     try:
         places = await _draw_places(connection)
         scans = await _whole_scans(connection)
-        pages = [await _measure_page(stack, page, places, requests) for page in PAGES]
-        return {"pages": pages, "whole_scans": await _scans_since(connection, scans)}
+        async with _slow_log(stack, connection) as slow:
+            pages = [await _measure_page(stack, page, places, requests) for page in PAGES]
+        return {"pages": pages, "whole_scans": await _scans_since(connection, scans), "slow_queries": slow}
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def _slow_log(stack: Stack, connection: asyncpg.Connection) -> AsyncGenerator[list[str]]:
+    """Let Postgres log what took longer than SLOW_MS while the block runs; the readers' lines are in the list then."""
+    slow: list[str] = []
+    log = stack.data / "logs" / "postgres.log"
+    start = log.stat().st_size
+    await connection.execute(f"alter system set log_min_duration_statement = {SLOW_MS}")
+    await connection.execute("alter system set log_line_prefix = '%a '")
+    await connection.execute("select pg_reload_conf()")
+    try:
+        yield slow
+    finally:
+        await connection.execute("alter system reset log_min_duration_statement")
+        await connection.execute("alter system reset log_line_prefix")
+        await connection.execute("select pg_reload_conf()")
+    with log.open(errors="replace") as lines:
+        lines.seek(start)
+        slow += [line.strip()[:300] for line in lines if line.startswith(READER) and "duration:" in line]
 
 
 async def _draw_places(connection: asyncpg.Connection) -> list[Place]:

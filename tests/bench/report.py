@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tests.bench.reads import SLOW_MS
 from tests.load.chart import draw
 
 NAMES = {"batches": "batches (50 spans)", "sdk": "SDK-sized (1 to 15 spans)"}
@@ -57,6 +58,7 @@ def growth_page(found: Mapping[str, Any]) -> str:
                 "spans/s",
                 "of empty",
                 "p99 until readable, at half load",
+                "partitions move again after kill -9",
                 "assembler, MiB",
                 "sink, MiB",
                 "meter, MiB",
@@ -67,6 +69,7 @@ def growth_page(found: Mapping[str, Any]) -> str:
                     f"{level['maximum']['stored_spans_per_second']:,}",
                     f"{level['maximum']['stored_spans_per_second'] / empty:.0%}",
                     f"{level['beside_half']['visible_seconds'].get('p99', float('nan')):.2f} s",
+                    _restart(level["restart"]),
                     *(f"{level['maximum']['peak_mib'][name]:.0f}" for name in ("assembler", "sink", "meter")),
                 ]
                 for level in levels
@@ -90,7 +93,11 @@ def growth_page(found: Mapping[str, Any]) -> str:
                 ],
             )
             scans = level["reads"]["whole_scans"] | level["beside_half"]["reads"]["whole_scans"]
-            lines += ["", f"Read from one end to the other: {', '.join(sorted(scans)) or 'no table'}."]
+            slow = len(level["reads"]["slow_queries"]) + len(level["beside_half"]["reads"]["slow_queries"])
+            lines += [
+                "",
+                f"Read from one end to the other: {', '.join(sorted(scans)) or 'no table'}. Queries of readers that took longer than {SLOW_MS} ms: {slow}.",
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -202,6 +209,12 @@ def _freshness(one: Mapping[str, Any]) -> list[str]:
             for row in one["freshness"]
         ],
     )
+
+
+def _restart(found: Mapping[str, Any]) -> str:
+    if found["not_moved"]:
+        return f"{found['not_moved']} partitions not"
+    return f"{found['first_seconds']:.1f} to {found['last_seconds']:.1f} s"
 
 
 def _pair(cuts: Mapping[str, float]) -> str:

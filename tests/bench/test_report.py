@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.bench.report import floors_page, page, peers_page, plots
+from tests.bench.report import floors_page, growth_page, page, peers_page, plots
 
 MACHINE = {
     "cores": 2,
@@ -83,3 +83,42 @@ def test_the_page_of_floors_has_a_row_for_each_stage() -> None:
     lines = floors_page({**found(), "stored_spans_per_second": 2345, "stages": [stage]}).splitlines()
 
     assert "| sink | 58 | 30 | 2.0 | fetch 4, COPY 26 |" in lines
+
+
+def test_the_page_of_growth_has_a_row_for_each_level_and_one_for_each_page_that_was_read() -> None:
+    levels = [
+        level(
+            observations=0,
+            stored=3000,
+            reads=None,
+            restart={"first_seconds": 9.9, "last_seconds": 12.0, "not_moved": 0},
+        ),
+        level(
+            observations=100_000,
+            stored=2700,
+            reads=reads(),
+            restart={"first_seconds": 60, "last_seconds": 60, "not_moved": 8},
+        ),
+    ]
+    lines = growth_page({**found(), "levels": levels}).splitlines()
+
+    assert "| 0 | 3,000 | 100% | 0.50 s | 9.9 to 12.0 s | 100 | 50 | 60 |" in lines
+    assert "| 100,000 | 2,700 | 90% | 0.50 s | 8 partitions not | 100 | 50 | 60 |" in lines
+    assert "| users | 12 ms | 30 ms | 30 ms | 200 ms |" in lines
+    assert "Read from one end to the other: observations. Queries of readers that took longer than 100 ms: 2." in lines
+
+
+def level(*, observations: int, stored: int, reads: dict[str, Any] | None, restart: dict[str, Any]) -> dict[str, Any]:
+    beside: dict[str, Any] = {"visible_seconds": {"p50": 0.1, "p99": 0.5}}
+    return {
+        "observations": observations,
+        "maximum": {"stored_spans_per_second": stored, "peak_mib": {"assembler": 100.0, "sink": 50.0, "meter": 60.0}},
+        "reads": reads,
+        "beside_half": beside if reads is None else {**beside, "reads": reads},
+        "restart": restart,
+    }
+
+
+def reads() -> dict[str, Any]:
+    users = {"name": "users", "p50": 0.012, "p99": 0.03, "most_ms": 200}
+    return {"pages": [users], "whole_scans": {"observations": 3}, "slow_queries": ["duration: 120 ms"]}
