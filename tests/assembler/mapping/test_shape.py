@@ -34,7 +34,7 @@ def test_a_span_of_langfuse_alone_asks_no_other_convention() -> None:
     found = shape_of(names, "")
     assert found.types[0] == langfuse.observation_type
     assert found.bodies == (langfuse.bodies,)
-    assert not (found.names or found.parameters or found.prompts or found.levels or found.tools)
+    assert (found.names, found.parameters, found.prompts, found.levels, found.tools) == ((),) * 5
 
 
 def test_what_is_bound_to_a_scope_is_only_asked_there() -> None:

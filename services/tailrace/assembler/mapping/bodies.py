@@ -10,11 +10,12 @@ from tailrace.wire.otlp import SpanData
 
 
 class Bodies(NamedTuple):
-    """`input` and `output` are the texts to store. `keys`: attributes that are used up by them."""
+    """`input` and `output` are the texts to store. `keys`: attributes that are used up by them. `left`: what is left of some of these."""
 
     input: str | None
     output: str | None
     keys: tuple[str, ...]
+    left: Mapping[str, str] = {}
 
 
 def pair(attributes: Mapping[str, Any], input_key: str, output_key: str) -> Bodies | None:

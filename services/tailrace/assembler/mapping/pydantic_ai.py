@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from tailrace.assembler.mapping.bodies import Bodies, pair, with_system_message
 from tailrace.assembler.mapping.genai import SYSTEM_INSTRUCTIONS
 from tailrace.assembler.mapping.tools import Tools
-from tailrace.assembler.mapping.values import parse_object
+from tailrace.assembler.mapping.values import dump_json, parse_object
 from tailrace.wire.otlp import SpanData
 
 CONVENTION: Final = "Pydantic AI"
@@ -34,11 +34,11 @@ def bodies(span: SpanData) -> Bodies | None:
 
 
 def tools(span: SpanData) -> Tools | None:
-    """The tools of all kinds. What else the attribute says (the mode of the output, and more) stays in it, so that is not used up."""
+    """The tools of all kinds. What else the attribute says (the mode of the output, and more) stays."""
     given = parse_object(span.attributes.get(REQUEST_PARAMETERS)) or {}
     definitions: list[Any] = []
     for name in _TOOL_LISTS:
-        listed = given.get(name)
-        if isinstance(listed, list):
-            definitions += cast("list[Any]", listed)
-    return Tools(definitions, (REQUEST_PARAMETERS,)) if definitions else None
+        if isinstance(given.get(name), list):
+            definitions += cast("list[Any]", given.pop(name))
+    left = {REQUEST_PARAMETERS: dump_json(given)} if given else {}
+    return Tools(definitions, (REQUEST_PARAMETERS,), left) if definitions else None

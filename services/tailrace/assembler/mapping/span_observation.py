@@ -166,4 +166,5 @@ def _rest(attributes: Mapping[str, Any], bodies: Bodies) -> dict[str, Any]:
         for key, value in attributes.items()
         if key not in used and not key.startswith(METADATA)
     }
+    rest.update(bodies.left)
     return {"attributes": rest} if rest else {}

@@ -1,5 +1,6 @@
 """Definitions of tools: found in attributes of their own, and moved next to the messages that they were given with."""
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from tailrace.assembler.mapping.bodies import Bodies
@@ -12,10 +13,11 @@ _TOOLS: Final = "tools"
 
 
 class Tools(NamedTuple):
-    """`definitions` as the sender wrote them, and the attributes that they stood in."""
+    """`definitions` as the sender wrote them, the attributes that they stood in, and what else these say."""
 
     definitions: list[Any]
     keys: tuple[str, ...]
+    left: Mapping[str, str] = {}
 
 
 def listed_tools(span: SpanData, key: str) -> Tools | None:
@@ -44,4 +46,4 @@ def with_tools(bodies: Bodies, tools: Tools) -> Bodies:
         told = {**cast("dict[str, Any]", given), _TOOLS: tools.definitions}
     else:
         return bodies
-    return bodies._replace(input=dump_json(told), keys=(*bodies.keys, *tools.keys))
+    return bodies._replace(input=dump_json(told), keys=(*bodies.keys, *tools.keys), left=tools.left)
