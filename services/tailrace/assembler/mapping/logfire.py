@@ -1,6 +1,6 @@
 """Pydantic Logfire (`logfire.*`): messages as names, levels as numbers, and events of a call in one attribute.
 
-Source: `logfire` 5.4, `_internal/constants.py`; `all_messages_events` and `events` are what Pydantic AI wrote for it before its version 2.
+Source: `logfire-sdk` 5.4, `_internal/constants.py`; `all_messages_events` and `events` are what Pydantic AI wrote for it before its version 2.
 """
 
 from typing import Any, Final, cast
