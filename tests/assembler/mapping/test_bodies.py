@@ -285,15 +285,15 @@ GIVEN = '[{"role":"user","content":"Rain?"}]'
 @pytest.mark.parametrize(
     ("attributes", "tools", "left"),
     [
-        ({"ai.prompt.tools": [json.dumps(TOOL)]}, [TOOL], set()),
-        ({"gen_ai.tool.definitions": json.dumps([TOOL])}, [TOOL], set()),
+        ({"ai.prompt.tools": [json.dumps(TOOL)]}, [TOOL], set[str]()),
+        ({"gen_ai.tool.definitions": json.dumps([TOOL])}, [TOOL], set[str]()),
         (
             {"model_request_parameters": json.dumps({"function_tools": [TOOL], "output_tools": [1]})},
             [TOOL, 1],
-            set(),
+            set[str](),
         ),
-        ({"llm.tools.0.tool.json_schema": json.dumps(TOOL), "llm.tools.1.x": 3}, [TOOL, {"x": 3}], set()),
-        ({"mlflow.chat.tools": json.dumps([TOOL])}, [TOOL], set()),
+        ({"llm.tools.0.tool.json_schema": json.dumps(TOOL), "llm.tools.1.x": 3}, [TOOL, {"x": 3}], set[str]()),
+        ({"mlflow.chat.tools": json.dumps([TOOL])}, [TOOL], set[str]()),
         (
             {"ai.prompt.tools": [json.dumps(TOOL)], "gen_ai.tool.definitions": "[2]"},
             [TOOL],
