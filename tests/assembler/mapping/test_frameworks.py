@@ -416,7 +416,7 @@ def test_openlit() -> None:
 
 
 def test_semantic_kernel() -> None:
-    # semantic-kernel 1.45 with opentelemetry events on the span
+    # Semantic Kernel as of semantic conventions 1.27 (content in span events); attributes as in semantic-kernel 1.45
     attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.system": "openai",
@@ -450,7 +450,7 @@ def test_langsmith_langgraph() -> None:
 
 
 def test_openrouter() -> None:
-    # OpenRouter's broadcast of traces: OpenTelemetry's names, with the user and the session of the request
+    # OpenRouter's broadcast over OTLP, as we understand it: not checked against a recording or a package
     attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "openai/gpt-4o",
