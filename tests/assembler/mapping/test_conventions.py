@@ -1,12 +1,11 @@
-"""Which convention's attribute wins, for every field, and where each convention keeps its bodies."""
+"""Which convention's attribute wins, for every field but the bodies."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.assembler.mapping.senders import changes_of, map_spans, observation_of, span, span_event, trace_of
+from tests.assembler.mapping.senders import START_US, observation_of, span, trace_of
 
 FOREIGN = {"scope": "app", "version": "1.0"}
 
@@ -23,6 +22,13 @@ FOREIGN = {"scope": "app", "version": "1.0"}
         ({"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "m"}, "EMBEDDING"),
         ({"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "m"}, "AGENT"),
         ({"gen_ai.operation.name": "execute_tool"}, "TOOL"),
+        ({"gen_ai.operation.name": "execute_tool", "genkit:metadata:subtype": "model"}, "TOOL"),
+        ({"genkit:metadata:subtype": "background-model", "ai.operationId": "ai.toolCall"}, "GENERATION"),
+        ({"genkit:metadata:subtype": "embedder"}, "EMBEDDING"),
+        ({"genkit:metadata:subtype": "tool.v2"}, "TOOL"),
+        ({"genkit:metadata:subtype": "retriever"}, "RETRIEVER"),
+        ({"genkit:metadata:subtype": "evaluator"}, "EVALUATOR"),
+        ({"genkit:metadata:subtype": "flow", "gen_ai.tool.call.id": "c"}, "TOOL"),
         ({"operation.name": "ai.generateText.doGenerate fn", "ai.model.id": "m"}, "GENERATION"),
         ({"ai.operationId": "ai.embed.doEmbed", "ai.model.id": "m"}, "EMBEDDING"),
         ({"ai.operationId": "ai.streamText.doStream"}, "SPAN"),
@@ -33,10 +39,37 @@ FOREIGN = {"scope": "app", "version": "1.0"}
         ({"llm.model_name": "m"}, "GENERATION"),
         ({"model": "m"}, "GENERATION"),
         ({"gen_ai.request.model": ""}, "SPAN"),
+        ({"gen_ai.response.model": "m", "traceloop.span.kind": "tool"}, "GENERATION"),
+        ({"traceloop.span.kind": "tool", "mlflow.spanType": '"AGENT"'}, "TOOL"),
+        ({"llm.request.type": "embedding"}, "EMBEDDING"),
+        ({"mlflow.spanType": '"CHAT_MODEL"', "langsmith.span.kind": "tool"}, "GENERATION"),
+        ({"langsmith.span.kind": "retriever", "gen_ai.operation.name": "invoke_workflow"}, "RETRIEVER"),
+        ({"gen_ai.operation.name": "invoke_workflow"}, "CHAIN"),
+        ({"gen_ai.operation.name": "dream", "traceloop.span.kind": "task", "mlflow.spanType": '"UNKNOWN"'}, "SPAN"),
     ],
 )
 def test_the_type_is_what_the_first_rule_says(attributes: dict[str, Any], expected: str) -> None:
     assert observation_of(attributes, group=FOREIGN)["type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "attributes", "expected"),
+    [
+        ("livekit-agents", "agent_turn", {}, "AGENT"),
+        ("livekit-agents", "start_agent_activity", {"llm.model_name": "m"}, "AGENT"),
+        ("livekit-agents", "function_tool", {}, "TOOL"),
+        ("livekit-agents", "agent_turn", {"gen_ai.tool.name": "t"}, "TOOL"),
+        ("livekit-agents", "user_turn", {}, "SPAN"),
+        ("app", "agent_turn", {}, "SPAN"),
+        ("@flue/opentelemetry", "step", {"flue.tool.origin": "mcp"}, "TOOL"),
+        ("@flue/opentelemetry", "step", {"flue.task.id": "t", "model": "m"}, "AGENT"),
+        ("app", "step", {"flue.tool.origin": "mcp"}, "SPAN"),
+    ],
+)
+def test_the_type_of_spans_of_some_scopes_is_told_by_their_names(
+    scope: str, name: str, attributes: dict[str, Any], expected: str
+) -> None:
+    assert observation_of(attributes, group={"scope": scope}, name=name)["type"] == expected
 
 
 @pytest.mark.parametrize(
@@ -60,6 +93,10 @@ def test_old_python_sdks_call_a_generation_a_span(version: str, language: str, e
     [
         ({}, "step"),
         ({"gen_ai.tool.name": "search", "ai.operationId": "ai.toolCall"}, "search"),
+        ({"gen_ai.tool.name": "search", "genkit:name": "g"}, "search"),
+        ({"genkit:name": "g", "logfire.msg": "l"}, "g"),
+        ({"logfire.msg": "l", "ai.toolCall.name": "search"}, "l"),
+        ({"logfire.msg": "", "ai.toolCall.name": "search"}, "search"),
         ({"ai.toolCall.name": "search", "ai.operationId": "ai.toolCall"}, "search"),
         ({"ai.operationId": "ai.generateText", "ai.telemetry.functionId": "summarise"}, "summarise:ai.generateText"),
         ({"ai.operationId": "ai.generateText"}, "ai.generateText"),
@@ -78,10 +115,21 @@ def test_the_model_is_the_first_that_is_given() -> None:
         "llm.response.model",
         "llm.model_name",
         "model",
+        "genkit:name",
+        "llm.response.model_name",
+        "llm.request.model_name",
+        "embedding.model_name",
+        "mlflow.llm.model",
     ]
     for position in range(len(keys)):
         attributes = {key: key for key in keys[position:]} | dict.fromkeys(keys[:position], "")
+        attributes["genkit:metadata:subtype"] = "model"
         assert observation_of(attributes, group=FOREIGN)["model"] == keys[position]
+
+
+def test_only_an_action_of_a_model_is_called_as_a_model_is() -> None:
+    attributes = {"genkit:name": "search", "genkit:metadata:subtype": "tool"}
+    assert "model" not in observation_of(attributes, group=FOREIGN)
 
 
 def test_an_agents_span_keeps_its_model_and_usage_but_does_not_count_them() -> None:
@@ -98,8 +146,12 @@ def test_an_agents_span_keeps_its_model_and_usage_but_does_not_count_them() -> N
             {"langfuse.observation.model.parameters": '{"t":0.2,"n":5,"s":["a"],"b":true,"x":null}'},
             '{"t":0.2,"n":5,"s":"[\\"a\\"]","b":"true"}',
         ),
+        ({"langfuse.observation.model.parameters": '{"t":0}', "llm.invocation_parameters": '{"t": 1}'}, '{"t":0}'),
+        ({"llm.invocation_parameters": '{"t": 1}', "model_config": '{"t": 2}'}, '{"t":1}'),
         ({"llm.invocation_parameters": '{"t": 1}', "gen_ai.request.top_p": 0.5}, '{"t":1}'),
-        ({"model_config": '{"t": 2}'}, '{"t":2}'),
+        ({"model_config": '{"t": 2}', "gen_ai.request.top_p": 0.5}, '{"t":2}'),
+        ({"llm.invocation_parameters": "{}", "model_config": '{"t": 2}'}, '{"t":2}'),
+        ({"llm.invocation_parameters": "hot", "gen_ai.request.top_p": 0.5}, '{"top_p":0.5}'),
         (
             {"gen_ai.request.model": "m", "gen_ai.request.top_p": 0.5, "gen_ai.request.stop": ["x"]},
             '{"top_p":0.5,"stop":"[\\"x\\"]"}',
@@ -147,11 +199,52 @@ def test_the_completion_start_is_a_time_or_a_quoted_time(given: str, expected: i
 
 
 @pytest.mark.parametrize(
+    ("attributes", "milliseconds"),
+    [
+        ({"ai.response.msToFirstChunk": 412.3, "ai.stream.msToFirstChunk": 1}, 413),
+        ({"ai.stream.msToFirstChunk": 7}, 7),
+        ({"ai.stream.msToFirstChunk": 7, "gen_ai.response.time_to_first_chunk": 0.25}, 7),
+        ({"gen_ai.response.time_to_first_chunk": 0.25}, 250),
+        ({"gen_ai.client.operation.time_to_first_chunk": 1.0001}, 1001),
+        ({"ai.stream.msToFirstChunk": -1}, None),
+        ({"ai.stream.msToFirstChunk": "soon"}, None),
+        ({"ai.stream.msToFirstChunk": True}, None),
+        ({"ai.stream.msToFirstChunk": 1e300}, None),
+        ({"ai.stream.msToFirstChunk": 9e17}, None),
+    ],
+)
+def test_the_completion_start_is_the_time_to_the_first_chunk_after_the_start(
+    attributes: dict[str, Any], milliseconds: int | None
+) -> None:
+    found = observation_of(attributes, group=FOREIGN).get("completion_start_time")
+    assert found == (None if milliseconds is None else START_US + milliseconds * 1000)
+
+
+def test_a_completion_start_that_langfuse_gives_beats_a_time_to_the_first_chunk() -> None:
+    own = {"langfuse.observation.completion_start_time": "2026-01-01T00:00:00Z", "ai.stream.msToFirstChunk": 7}
+    assert observation_of(own, group=FOREIGN)["completion_start_time"] == 1_767_225_600_000_000
+    assert "completion_start_time" not in observation_of(
+        {"ai.stream.msToFirstChunk": 7}, group=FOREIGN, startTimeUnixNano=None
+    )
+
+
+@pytest.mark.parametrize(
     ("attributes", "expected"),
     [
         ({"langfuse.observation.prompt.name": "p", "langfuse.observation.prompt.version": 3}, ("p", 3)),
         ({"langfuse.observation.prompt.name": "p", "langfuse.observation.prompt.version": "3"}, ("p", 3)),
         ({"langfuse.prompt.name": "p", "langfuse.prompt.version": 3}, ("p", 3)),
+        ({"ai.telemetry.metadata.langfusePrompt": '{"name":"p","version":3,"labels":["production"]}'}, ("p", 3)),
+        (
+            {
+                "ai.telemetry.metadata.langfusePrompt": '{"name":"q","version":4}',
+                "langfuse.prompt.name": "p",
+                "langfuse.prompt.version": 3,
+            },
+            ("p", 3),
+        ),
+        ({"ai.telemetry.metadata.langfusePrompt": '{"name":"p"}'}, None),
+        ({"ai.telemetry.metadata.langfusePrompt": "p@3"}, None),
         ({"langfuse.observation.prompt.name": "p"}, None),
         ({"langfuse.observation.prompt.name": "p", "langfuse.observation.prompt.version": 2**31}, None),
         ({"langfuse.observation.prompt.name": "p", "langfuse.observation.prompt.version": "latest"}, None),
@@ -172,7 +265,8 @@ def test_a_generation_links_to_a_prompt_by_name_and_version(
         ({"user.id": "b", "langfuse.trace.metadata.langfuse_user_id": "d"}, "b"),
         ({"langfuse.observation.metadata.langfuse_user_id": "c", "langfuse.trace.metadata.langfuse_user_id": "d"}, "c"),
         ({"langfuse.trace.metadata.langfuse_user_id": "d", "ai.telemetry.metadata.userId": "e"}, "d"),
-        ({"ai.telemetry.metadata.userId": "e"}, "e"),
+        ({"ai.telemetry.metadata.userId": "e", "traceloop.association.properties.user_id": "f"}, "e"),
+        ({"traceloop.association.properties.user_id": "f"}, "f"),
         ({"user.id": 42}, "42"),
     ],
 )
@@ -187,7 +281,9 @@ def test_the_user_is_the_first_that_is_given(attributes: dict[str, Any], expecte
         ({"session.id": "b", "gen_ai.conversation.id": "c"}, "b"),
         ({"gen_ai.conversation.id": "c", "langfuse.trace.metadata.langfuse_session_id": "d"}, "c"),
         ({"langfuse.observation.metadata.langfuse_session_id": "d"}, "d"),
-        ({"ai.telemetry.metadata.sessionId": "e"}, "e"),
+        ({"ai.telemetry.metadata.sessionId": "e", "gcp.vertex.agent.session_id": "f"}, "e"),
+        ({"gcp.vertex.agent.session_id": "f", "traceloop.association.properties.session_id": "g"}, "f"),
+        ({"traceloop.association.properties.session_id": "g"}, "g"),
     ],
 )
 def test_the_session_is_the_first_that_is_given(attributes: dict[str, Any], expected: str) -> None:
@@ -224,119 +320,68 @@ def test_telemetry_metadata_of_vercel_is_metadata_without_what_has_a_field() -> 
     assert "attributes" not in metadata
 
 
-MESSAGES = '[{"role":"user","parts":[]}]'
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("trace", "DEBUG"),
+        ("VERBOSE", "DEBUG"),
+        ("info", "DEFAULT"),
+        ("Log", "DEFAULT"),
+        ("notice", "DEFAULT"),
+        ("ok", "DEFAULT"),
+        ("SUCCESS", "DEFAULT"),
+        ("warn", "WARNING"),
+        ("fatal", "ERROR"),
+        ("critical", "ERROR"),
+        ("loud", None),
+        (3, None),
+    ],
+)
+def test_words_of_other_libraries_are_levels_and_unknown_ones_are_ignored(word: Any, expected: str | None) -> None:
+    assert observation_of({"langfuse.observation.level": word}).get("level") == expected
+
+
+@pytest.mark.parametrize("name", ["tts_node", "tts_request_run", "eou_detection", "user_speaking", "session_start"])
+def test_plumbing_of_livekit_is_for_debugging_unless_it_failed_or_says_otherwise(name: str) -> None:
+    group = {"scope": "livekit-agents"}
+    assert observation_of(group=group, name=name)["level"] == "DEBUG"
+    assert observation_of(group=group, name=name, status={"code": 2})["level"] == "ERROR"
+    assert observation_of({"langfuse.observation.level": "WARNING"}, group=group, name=name)["level"] == "WARNING"
+    assert "level" not in observation_of(group={"scope": "app"}, name=name)
+    assert "level" not in observation_of(group=group, name="agent_turn")
 
 
 @pytest.mark.parametrize(
-    ("attributes", "expected"),
-    [
-        ({"langfuse.observation.input": "a", "input.value": "b"}, ("a", None)),
-        ({"langfuse.observation.output": "a", "input.value": "b"}, (None, "a")),
-        ({"mlflow.spanInputs": "a", "traceloop.entity.input": "b"}, ("a", None)),
-        ({"traceloop.entity.output": "a", "output.value": "b"}, (None, "a")),
-        ({"input.value": "a", "output.value": "b", "gen_ai.input.messages": MESSAGES}, ("a", "b")),
-        ({"input": "a", "output": ["b"]}, ("a", '["b"]')),
-        (
-            {"gen_ai.prompt.0.role": "user", "gen_ai.completion.0.content": "hi"},
-            ('[{"role":"user"}]', '[{"content":"hi"}]'),
-        ),
-        (
-            {"llm.input_messages.0.message.role": "user", "llm.output_messages.0.message.role": "assistant"},
-            ('[{"message":{"role":"user"}}]', '[{"message":{"role":"assistant"}}]'),
-        ),
-        ({"gen_ai.input.messages": MESSAGES, "gen_ai.tool.call.result": "b"}, (MESSAGES, None)),
-        ({"gen_ai.tool.call.arguments": "a", "gen_ai.tool.call.result": "b"}, ("a", "b")),
-        ({"langfuse.observation.input": 3}, ("3", None)),
-        ({}, (None, None)),
-    ],
+    ("number", "expected"),
+    [(1, "DEBUG"), (5, "DEBUG"), (9, "DEFAULT"), (10, "DEFAULT"), (13, "WARNING"), (17, "ERROR"), (21, "ERROR")],
 )
-def test_bodies_come_from_the_first_convention_that_gives_either(
-    attributes: dict[str, Any], expected: tuple[str | None, str | None]
-) -> None:
-    fields = observation_of(attributes, group=FOREIGN)
-    assert (fields.get("input"), fields.get("output")) == expected
-    assert "attributes" not in fields["metadata"] or not set(attributes) & {
-        key for key in fields["metadata"]["attributes"] if key.endswith((".role", ".content"))
+def test_levels_of_logfire_are_numbers(number: int, expected: str) -> None:
+    assert observation_of({"logfire.level_num": number}, group=FOREIGN)["level"] == expected
+
+
+@pytest.mark.parametrize("number", [0, -3, "9", True, 9.5])
+def test_what_is_no_level_of_logfire_is_ignored(number: Any) -> None:
+    assert "level" not in observation_of({"logfire.level_num": number}, group=FOREIGN)
+
+
+def test_what_langfuse_says_of_a_span_beats_every_other_convention() -> None:
+    own = {
+        "langfuse.observation.type": "tool",
+        "langfuse.observation.model.name": "own",
+        "langfuse.observation.model.parameters": '{"t": 0}',
+        "langfuse.observation.level": "DEBUG",
     }
-
-
-def test_system_instructions_stand_before_messages_that_have_none() -> None:
-    parts = '[{"type":"text","content":"Be kind."}]'
-    told = {"gen_ai.input.messages": MESSAGES, "gen_ai.system_instructions": parts}
-    assert json.loads(observation_of(told, group=FOREIGN)["input"]) == [
-        {"role": "system", "parts": json.loads(parts)},
-        {"role": "user", "parts": []},
-    ]
-    told["gen_ai.system_instructions"] = "Be kind."
-    assert json.loads(observation_of(told, group=FOREIGN)["input"])[0] == {"role": "system", "content": "Be kind."}
-    told["gen_ai.input.messages"] = '[{"role":"system"}]'
-    assert observation_of(told, group=FOREIGN)["input"] == '[{"role":"system"}]'
-    told["gen_ai.input.messages"] = "not a list"
-    assert observation_of(told, group=FOREIGN)["input"] == "not a list"
-
-
-def test_messages_in_a_details_event_are_the_bodies() -> None:
-    event = span_event("gen_ai.client.inference.operation.details", {"gen_ai.input.messages": MESSAGES})
-    fields = observation_of({"input.value": "later"}, group=FOREIGN, events=[event])
-    assert fields["input"] == MESSAGES
-
-
-def test_one_event_per_message_makes_a_list_and_a_single_choice_is_the_output_itself() -> None:
-    events = [
-        span_event("gen_ai.system.message", {"content": "Be kind."}),
-        span_event("gen_ai.user.message", {"content": "Hi", "role": "customer"}),
-        span_event("gen_ai.choice", {"message": "Hello"}),
-        span_event("something.else", {"content": "no"}),
-    ]
-    fields = observation_of(None, group=FOREIGN, events=events)
-    assert json.loads(fields["input"]) == [
-        {"role": "system", "content": "Be kind."},
-        {"role": "customer", "content": "Hi"},
-    ]
-    assert json.loads(fields["output"]) == {"message": "Hello"}
-    several = observation_of(None, group=FOREIGN, events=[events[2], events[2]])
-    assert json.loads(several["output"]) == [{"message": "Hello"}] * 2
-
-
-def test_attributes_of_a_type_that_no_convention_expects_do_no_harm() -> None:
-    keys = [
-        "langfuse.observation.type",
-        "langfuse.observation.level",
-        "langfuse.observation.status_message",
-        "langfuse.observation.usage_details",
-        "langfuse.observation.cost_details",
-        "langfuse.observation.model.name",
-        "langfuse.observation.model.parameters",
-        "langfuse.observation.completion_start_time",
-        "langfuse.observation.prompt.name",
-        "langfuse.observation.prompt.version",
-        "langfuse.observation.metadata",
-        "langfuse.environment",
-        "langfuse.version",
-        "langfuse.release",
-        "langfuse.trace.name",
-        "langfuse.trace.tags",
-        "langfuse.trace.public",
-        "langfuse.trace.metadata",
-        "user.id",
-        "session.id",
-        "openinference.span.kind",
-        "gen_ai.operation.name",
-        "gen_ai.tool.name",
-        "gen_ai.request.model",
-        "gen_ai.usage.input_tokens",
-        "gen_ai.usage.cost",
-        "gen_ai.system_instructions",
-        "gen_ai.input.messages",
-        "operation.name",
-        "ai.operationId",
-        "ai.telemetry.functionId",
-        "llm.invocation_parameters",
-        "input.value",
-        "telemetry.sdk.language",
-    ]
-    for value in (["a", 1], 7, -1.5, True, "", "{", "[1", '"'):
-        attributes: dict[str, Any] = dict.fromkeys(keys, value)
-        mapped = map_spans(span(attributes), **FOREIGN, resource=attributes)
-        assert mapped.rejects == []
-        assert len(changes_of(mapped, "observation")) == 1
+    foreign = {
+        "openinference.span.kind": "LLM",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.response.model": "other",
+        "llm.invocation_parameters": '{"t": 1}',
+        "logfire.level_num": 17,
+    }
+    fields = observation_of(own | foreign, group=FOREIGN, status={"code": 2})
+    assert (fields["type"], fields["model"], fields["model_parameters"], fields["level"]) == (
+        "TOOL",
+        "own",
+        '{"t":0}',
+        "DEBUG",
+    )

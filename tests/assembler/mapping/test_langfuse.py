@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tailrace.assembler.mapping.langfuse import Metadata, read_metadata
+from tests.assembler.mapping.senders import observation_of
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,21 @@ def test_a_value_is_decoded_exactly_once(value: Any, expected: Any) -> None:
     decoded = read_metadata({"langfuse.observation.metadata.k": value}).observation["k"]
     assert decoded == expected
     assert type(decoded) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"123"', "123"),  # Python 5 writes every value as JSON: the text 123
+        ("123", 123),  # Python 5: the number; Python 3 and 4 and JavaScript: the text, which reads back as a number
+        (123, 123),  # Python 3 and 4: the number
+        ('"\\"q\\""', '"q"'),  # Python 5: a text in quotes keeps its own
+    ],
+)
+def test_a_text_of_python_5_that_looks_like_a_number_stays_a_text(written: Any, read: Any) -> None:
+    fields = observation_of({"langfuse.observation.metadata.k": written}, group={"version": "5.0.4"})
+    found = fields["metadata"]["k"]
+    assert (found, type(found)) == (read, type(read))
 
 
 def test_keys_go_where_their_prefix_says_and_may_contain_dots() -> None:

@@ -7,22 +7,25 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.assembler.mapping import langfuse
+from tailrace.assembler.mapping.precedence import ENVIRONMENTS, SCOPES
 from tailrace.assembler.mapping.values import first_text, storable, text_of
 from tailrace.wire.otlp import Scope
 
-ENVIRONMENTS: Final = (langfuse.ENVIRONMENT, "deployment.environment.name", "deployment.environment")
 _SERVICE_VERSION: Final = "service.version"
-_LANGUAGE: Final = "telemetry.sdk.language"
 
 
 class Group:
-    """A resource and a scope. `metadata`: what they add to the metadata of each span. `digest_key`: tells groups apart in stamps."""
+    """A resource and a scope.
+
+    `metadata`: what they add to the metadata of each span. `digest_key`: tells groups apart in stamps. `known_scope`: its name, if some
+    convention is bound to it.
+    """
 
     __slots__ = (
         "digest_key",
         "environments",
-        "generations_are_spans",
         "is_langfuse",
+        "known_scope",
         "metadata",
         "release",
         "resource",
@@ -36,9 +39,7 @@ class Group:
         self.resource = resource
         self.scope = scope
         self.is_langfuse = scope.name == langfuse.SCOPE
-        self.generations_are_spans = langfuse.calls_generations_spans(
-            scope.name, scope.version, resource.get(_LANGUAGE)
-        )
+        self.known_scope = scope.name if scope.name in SCOPES else ""
         self.environments = tuple(text_of(resource.get(key)) for key in ENVIRONMENTS)
         self.release = first_text(resource, (langfuse.RELEASE,))
         self.version = first_text(resource, (langfuse.VERSION,))

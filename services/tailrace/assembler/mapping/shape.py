@@ -1,36 +1,37 @@
-"""What the names of a span's attributes tell, worked out once for all spans with the same names: most have few, and always the same."""
+"""What the names of a span's attributes tell, worked out once for all spans with the same names: most have few, and always the same.
 
-from collections.abc import Iterable
+A convention is only asked about a span that has one of its names, or comes from its scope.
+"""
+
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from tailrace.assembler.mapping import genai, langfuse, openinference, vercel
+from tailrace.assembler.mapping import precedence
+from tailrace.assembler.mapping.bodies import Bodies
+from tailrace.assembler.mapping.precedence import METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
+from tailrace.assembler.mapping.rules import Parameters, Rule
+from tailrace.assembler.mapping.tools import Tools
+from tailrace.wire.otlp import SpanData
 
-INDEXED_BODIES: Final = (("gen_ai.prompt", "gen_ai.completion"), openinference.MESSAGES)
-REQUEST_PREFIXES: Final = (genai.REQUEST, openinference.INVOCATION_PARAMETERS + ".")
+T = TypeVar("T")
+Readers = tuple[Callable[[SpanData], T | None], ...]
 
-USER_IDS: Final = (*langfuse.USER_IDS, vercel.USER_ID)
-SESSION_IDS: Final = (
-    *langfuse.SESSION_IDS,
-    genai.CONVERSATION_ID,
-    *langfuse.METADATA_SESSION_IDS,
-    vercel.SESSION_ID,
-)
-TAGS: Final = (*langfuse.TAGS, vercel.TAGS, "tag.tags")
-UPDATES: Final = langfuse.TRACE_UPDATES | vercel.TRACE_UPDATES | frozenset(TAGS) | frozenset(SESSION_IDS)
-
-_INDEXED_STARTS: Final = tuple(f"{prefix}." for pair in INDEXED_BODIES for prefix in pair)
-_METADATA_STARTS: Final = (*langfuse.METADATA, vercel.METADATA)
-_PROMPT_STARTS: Final = ("langfuse.observation.prompt.", "langfuse.prompt.")
 _MODEL_STARTS: Final = (
     "langfuse.observation.model.",
     "langfuse.observation.usage_details",
     "langfuse.observation.cost_details",
     "langfuse.observation.completion_start_time",
-    *_PROMPT_STARTS,
+    "langfuse.observation.prompt.",
+    "langfuse.prompt.",
     "gen_ai.",
     "llm.",
     "ai.",
+    "genkit:",
+    "gcp.vertex.agent.",
+    "mlflow.",
+    "embedding.",
     "model",
 )
 """How every attribute starts that says anything of a model."""
@@ -41,12 +42,19 @@ _MOST_CHARACTERS: Final = 4_000
 
 
 class Shape(NamedTuple):
-    """Which conventions a span's attributes speak, and where those that have several names for one thing say it."""
+    """Who can say anything of a span, for each field in the order in which they count."""
 
+    types: Readers[str]
+    names: Readers[str]
     speaks_of_model: bool
-    names_prompt: bool
-    has_request_parameters: bool
-    has_indexed_bodies: bool
+    models: Readers[str]
+    parameters: Readers[Parameters]
+    prompts: Readers[tuple[str, int]]
+    completion_starts: Readers[int]
+    levels: Readers[str]
+    bodies: Readers[Bodies]
+    bodies_with_events: Readers[Bodies]
+    tools: Readers[Tools]
     has_metadata: bool
     updates_trace: bool
     user_ids: tuple[str, ...]
@@ -54,23 +62,30 @@ class Shape(NamedTuple):
     tags: tuple[str, ...]
 
 
-def shape_of(attributes: Iterable[str]) -> Shape:
-    """The shape of a span with these names of attributes."""
+def shape_of(attributes: Iterable[str], scope: str) -> Shape:
+    """The shape of a span with these names of attributes. `scope`: one of `precedence.SCOPES`, "" for any other."""
     names = tuple(attributes)
     if len(names) > _MOST_NAMES or sum(map(len, names)) > _MOST_CHARACTERS:
-        return _work_out(names)
-    return _known(names)
+        return _work_out(names, scope)
+    return _known(names, scope)
 
 
-def _work_out(names: tuple[str, ...]) -> Shape:
+def _work_out(names: tuple[str, ...], scope: str) -> Shape:
     given = frozenset(names)
     return Shape(
-        _any_starts(names, _MODEL_STARTS),
-        _any_starts(names, _PROMPT_STARTS),
-        _any_starts(names, REQUEST_PREFIXES),
-        _any_starts(names, _INDEXED_STARTS),
-        _any_starts(names, _METADATA_STARTS),
-        not UPDATES.isdisjoint(given),
+        _readers(precedence.TYPES, given, scope),
+        _readers(precedence.NAMES, given, scope),
+        any(name.startswith(_MODEL_STARTS) for name in names),
+        _readers(precedence.MODELS, given, scope),
+        _readers(precedence.PARAMETERS, given, scope),
+        _readers(precedence.PROMPTS, given, scope),
+        _readers(precedence.COMPLETION_STARTS, given, scope),
+        _readers(precedence.LEVELS, given, scope),
+        _readers((rule for rule in precedence.BODIES if not rule.of_events), given, scope),
+        _readers(precedence.BODIES, given, scope),
+        _readers(precedence.TOOLS, given, scope),
+        any(name.startswith(METADATA) for name in names),
+        not TRACE_UPDATES.isdisjoint(given),
         tuple(name for name in USER_IDS if name in given),
         tuple(name for name in SESSION_IDS if name in given),
         tuple(name for name in TAGS if name in given),
@@ -80,5 +95,5 @@ def _work_out(names: tuple[str, ...]) -> Shape:
 _known: Final = lru_cache(maxsize=1024)(_work_out)
 
 
-def _any_starts(names: Iterable[str], starts: tuple[str, ...]) -> bool:
-    return any(name.startswith(starts) for name in names)
+def _readers(rules: Iterable[Rule[T]], given: AbstractSet[str], scope: str) -> Readers[T]:
+    return tuple(rule.read for rule in rules if rule.can_apply(given, scope))

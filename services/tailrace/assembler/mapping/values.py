@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
+from math import ceil
 from typing import Any, Final, cast
 
 import msgspec
@@ -162,6 +163,19 @@ def time_of(text: Any) -> int | None:
         return None
     microseconds = (moment - _EPOCH) // _MICROSECOND
     return microseconds if MIN_TIME_US <= microseconds <= MAX_TIME_US else None
+
+
+def word_of(value: Any) -> str:
+    """A text itself, anything else as the empty text: what a table of words is asked by."""
+    return value if isinstance(value, str) else ""
+
+
+def time_after(start_us: int | None, delay: Any, unit_us: int) -> int | None:
+    """`delay` units after a start, rounded up to milliseconds of delay; both times are microseconds since 1970. None if that is no time."""
+    if start_us is None or type(delay) not in (int, float) or not 0 <= delay <= MAX_TIME_US:
+        return None
+    moment = start_us + ceil(delay * unit_us / 1000) * 1000
+    return moment if moment <= MAX_TIME_US else None
 
 
 def tags_of(value: Any) -> list[str]:

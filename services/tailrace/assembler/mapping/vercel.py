@@ -1,22 +1,35 @@
-"""The Vercel AI SDK (`ai.*`): operations, names, and the identity that its telemetry metadata carries."""
+"""The Vercel AI SDK (`ai.*`): operations, names, settings, bodies, and the identity that its telemetry metadata carries.
+
+Source: the telemetry of the packages `ai` 4 to 6, and of `@ai-sdk/otel` 1.0 (for `ai` 7) as long as its `LegacyOpenTelemetry` is used, both under
+the scope `ai`. The scope `gen_ai` of version 7 speaks OpenTelemetry's convention alone.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tailrace.assembler.mapping.values import decode_text, text_of
+from tailrace.assembler.mapping import genai
+from tailrace.assembler.mapping.bodies import Bodies, first_of
+from tailrace.assembler.mapping.langfuse import prompt_link
+from tailrace.assembler.mapping.rules import Parameters
+from tailrace.assembler.mapping.values import decode_text, dump_json, parse_object, text_of, time_after
+from tailrace.wire.otlp import SpanData
+
+CONVENTION: Final = "Vercel AI SDK"
+SCOPE: Final = "ai"
 
 MODEL: Final = "ai.model.id"
 OPERATION_ID: Final = "ai.operationId"
 OPERATION_NAME: Final = "operation.name"
 FUNCTION_ID: Final = "ai.telemetry.functionId"
 TOOL_NAME: Final = "ai.toolCall.name"
+TOOL_DEFINITIONS: Final = "ai.prompt.tools"
 METADATA: Final = "ai.telemetry.metadata."
 USER_ID: Final = "ai.telemetry.metadata.userId"
 SESSION_ID: Final = "ai.telemetry.metadata.sessionId"
 TAGS: Final = "ai.telemetry.metadata.tags"
 PROMPT: Final = "ai.telemetry.metadata.langfusePrompt"
+MS_TO_FIRST_CHUNK: Final = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
 
-TRACE_UPDATES: Final = frozenset({USER_ID, SESSION_ID, TAGS})
 _NOT_METADATA: Final = frozenset({USER_ID, SESSION_ID, TAGS, PROMPT})
 
 _MODEL_OPERATIONS: Final = {
@@ -29,12 +42,46 @@ _MODEL_OPERATIONS: Final = {
 }
 _TOOL_CALL: Final = "ai.toolCall"
 
+INPUTS: Final = ("ai.prompt.messages", "ai.prompt", "ai.toolCall.args", "ai.value", "ai.values")
+_TEXT: Final = "ai.response.text"
+_TOOL_CALLS: Final = "ai.response.toolCalls"
+OUTPUTS: Final = (
+    _TEXT,
+    "ai.result.text",
+    "ai.toolCall.result",
+    "ai.response.object",
+    "ai.result.object",
+    _TOOL_CALLS,
+    "ai.result.toolCalls",
+)
 
-def observation_type(attributes: Mapping[str, Any], *, has_model: bool) -> str | None:
+_SETTINGS: Final = "ai.settings."
+_CONTEXT: Final = "ai.settings.context."
+PARAMETER_STARTS: Final = (_SETTINGS, genai.REQUEST)
+_PARAMETERS: Final = {
+    "maxSteps": ("ai.settings.maxSteps",),
+    "toolChoice": ("ai.prompt.toolChoice", "ai.settings.toolChoice"),
+    "maxTokens": ("ai.settings.maxTokens", "ai.settings.maxOutputTokens", "gen_ai.request.max_tokens"),
+    "finishReason": ("ai.response.finishReason", "gen_ai.response.finish_reasons"),
+    "system": ("ai.settings.system", "gen_ai.system"),
+    "maxRetries": ("ai.settings.maxRetries",),
+    "mode": ("ai.settings.mode",),
+    "temperature": ("ai.settings.temperature", "gen_ai.request.temperature"),
+    "service_tier": (
+        "ai.settings.serviceTier",
+        "gen_ai.request.service_tier",
+        "gen_ai.openai.request.service_tier",
+        "gen_ai.openai.response.service_tier",
+    ),
+}
+"""Parameters that have several names, and the names in the order in which they count."""
+
+_NAMED: Final = frozenset(name for names in _PARAMETERS.values() for name in names)
+
+
+def operation_type(span: SpanData, *, has_model: bool) -> str | None:
     """By the operation; those of models only count on a span that names one."""
-    operation, operation_id = attributes.get(OPERATION_NAME), attributes.get(OPERATION_ID)
-    if operation is None and operation_id is None:
-        return None
+    operation, operation_id = span.attributes.get(OPERATION_NAME), span.attributes.get(OPERATION_ID)
     first_word = operation.partition(" ")[0] if isinstance(operation, str) else None
     for word in (first_word, operation_id):
         if not isinstance(word, str):
@@ -46,15 +93,12 @@ def observation_type(attributes: Mapping[str, Any], *, has_model: bool) -> str |
     return None
 
 
-def name(attributes: Mapping[str, Any]) -> str | None:
-    """The tool's name, or the operation with the function that the application names."""
-    tool = attributes.get(TOOL_NAME)
-    if tool:
-        return text_of(tool)
-    operation = attributes.get(OPERATION_ID)
+def operation_of_function(span: SpanData) -> str | None:
+    """The operation, after the function that the application names."""
+    operation = span.attributes.get(OPERATION_ID)
     if not isinstance(operation, str) or not operation:
         return None
-    function = attributes.get(FUNCTION_ID)
+    function = text_of(span.attributes.get(FUNCTION_ID))
     return f"{function}:{operation}" if function else operation
 
 
@@ -65,3 +109,57 @@ def read_metadata(attributes: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in attributes.items()
         if key.startswith(METADATA) and key not in _NOT_METADATA
     }
+
+
+def prompt(span: SpanData) -> tuple[str, int] | None:
+    """The link that the application's metadata carries as JSON."""
+    given = parse_object(span.attributes.get(PROMPT)) or {}
+    return prompt_link(given.get("name"), given.get("version"))
+
+
+def completion_start_time(span: SpanData) -> int | None:
+    """The first chunk, told in milliseconds after the start."""
+    for key in MS_TO_FIRST_CHUNK:
+        found = time_after(span.start_us, span.attributes.get(key), 1_000)
+        if found is not None:
+            return found
+    return None
+
+
+def parameters(span: SpanData) -> Parameters | None:
+    """The settings and the request's parameters under their own names, and over them those that have several."""
+    attributes = span.attributes
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if key.startswith(PARAMETER_STARTS) and key not in _NAMED and not key.startswith(_CONTEXT):
+            found[key.removeprefix(_SETTINGS).removeprefix(genai.REQUEST)] = value
+    found.pop("model", None)
+    for name, keys in _PARAMETERS.items():
+        given = next((attributes[key] for key in keys if attributes.get(key) not in (None, "")), None)
+        if given is not None:
+            found[name] = given
+    return found or None
+
+
+def bodies(span: SpanData) -> Bodies | None:
+    """A text that came with calls of tools is one message; a side that is missing may stand under OpenTelemetry's names."""
+    attributes = span.attributes
+    found = first_of(attributes, INPUTS, OUTPUTS)
+    if found is None:
+        return None
+    calls = attributes.get(_TOOL_CALLS)
+    if attributes.get(_TEXT) and calls:
+        message = {"role": "assistant", "content": attributes[_TEXT], "tool_calls": decode_text(calls)}
+        found = Bodies(found.input, dump_json(message), (*found.keys, _TOOL_CALLS))
+    if found.input is None or found.output is None:
+        return _with_missing_side(found, genai.bodies_of_attributes(span))
+    return found
+
+
+def _with_missing_side(found: Bodies, other: Bodies | None) -> Bodies:
+    """Keys of `other` are its input's, its output's and what stands before the input."""
+    if other is None:
+        return found
+    if found.input is None:
+        return Bodies(other.input, found.output, (*found.keys, other.keys[0], *other.keys[2:]))
+    return Bodies(found.input, other.output, (*found.keys, other.keys[1]))
