@@ -19,7 +19,7 @@ from tailrace.assembler.mapping.values import (
     text_of,
     warn,
 )
-from tailrace.core.usage import costs_from_attributes, usage_from_attributes
+from tailrace.core.usage import Usage, costs_from_attributes, usage_from_attributes
 from tailrace.wire.otlp import SpanData
 
 MODELS: Final = (
@@ -82,7 +82,7 @@ def read_observation(span: SpanData, group: Group) -> Reading:
     _put_plain(fields, span, group)
     shape = shape_of(attributes)
     if shape.speaks_of_model:
-        _put_model(fields, attributes, shape)
+        _put_model(fields, attributes, shape, group.scope.name)
     bodies = read_bodies(span, shape)
     if bodies.input is not None:
         fields["input"] = bodies.input
@@ -186,7 +186,7 @@ def _name_of(span: SpanData) -> str | None:
     return (text_of(tool) if tool else None) or vercel.name(span.attributes) or span.name
 
 
-def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Shape) -> None:
+def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Shape, scope: str) -> None:
     put_key(fields, "model", first_text(attributes, MODELS))
     if _text(attributes.get(genai.OPERATION)) in genai.REPEATING_OPERATIONS:
         fields["uncounted"] = True
@@ -197,7 +197,7 @@ def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Sha
     if prompt is not None:
         fields["prompt_name"], fields["prompt_version"] = prompt
     _put_parameters(fields, attributes, shape)
-    _put_usage(fields, attributes)
+    _put_usage(fields, usage_from_attributes(attributes, shape.usage, scope), attributes)
     _put_cost(fields, attributes)
 
 
@@ -219,12 +219,18 @@ def _put_parameters(fields: dict[str, Any], attributes: Mapping[str, Any], shape
         fields["model_parameters"] = dump_json(plain_parameters(parameters))
 
 
-def _put_usage(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:
-    usage = usage_from_attributes(attributes)
-    if usage:
-        fields["usage_details"] = usage
+def _put_usage(fields: dict[str, Any], usage: Usage, attributes: Mapping[str, Any]) -> None:
+    if usage.details:
+        fields["usage_details"] = usage.details
     elif not _is_empty(attributes.get(langfuse.USAGE_DETAILS)):
         warn(fields, f"{langfuse.USAGE_DETAILS} holds no whole numbers by name and was left out")
+    if usage.unit:
+        fields["unit"] = usage.unit
+    for warning in usage.warnings:
+        warn(fields, warning)
+    if usage.service_tier:
+        parameters = parse_object(fields.get("model_parameters")) or {}
+        fields["model_parameters"] = dump_json({**parameters, "service_tier": usage.service_tier})
 
 
 def _put_cost(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:

@@ -1,0 +1,276 @@
+"""The usage that a span's attributes tell in the words of OpenTelemetry and of frameworks: attributes flow in, `Settled` flows out.
+
+Langfuse's own attribute is not read here, it stands above all of these (`usage`). What each source means is in `docs/usage.md`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
+
+from tailrace.core.units import is_spoilt, mapping_of, read_counts, read_units, spoilt_warning
+from tailrace.core.usage_parts import BESIDE, UNKNOWN, Counting, Reported, Settled, settle
+from tailrace.core.usage_shapes import (
+    GEMINI,
+    Shaped,
+    lifetimes_of,
+    put_cache_writes,
+    put_input,
+    put_output,
+    read_anthropic,
+    read_gemini,
+    read_shape,
+)
+
+Attributes = Mapping[str, object]
+
+PREFIXES: Final = ("gen_ai.usage.", "ai.usage.", "llm.usage.", "llm.token_count.")
+"""Where counts stand: OpenTelemetry, Vercel's AI SDK, Traceloop, OpenInference. Of one name the first that is there counts."""
+
+PROVIDER_METADATA: Final = "ai.response.providerMetadata"
+GENKIT_OUTPUT: Final = "genkit:output"
+ADK_RESPONSE: Final = "gcp.vertex.agent.llm_response"
+SERVICE_TIERS: Final = (
+    "gen_ai.openai.response.service_tier",
+    "openai.response.service_tier",
+    "gen_ai.response.service_tier",
+    "gen_ai.openai.request.service_tier",
+    "openai.request.service_tier",
+)
+"""What was served stands before what was asked for. `gen_ai.request.service_tier` is a model parameter anyway."""
+
+_SOURCES: Final = (*PREFIXES, PROVIDER_METADATA, GENKIT_OUTPUT, ADK_RESPONSE, *SERVICE_TIERS)
+_PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "ai.model.provider", "llm.provider", "llm.system")
+_MODELS: Final = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "ai.model.id")
+_BESIDE_SCOPES: Final = frozenset({"opentelemetry.instrumentation.bedrock"})
+_BESIDE_PROVIDERS: Final = ("anthropic", "aws.bedrock", "aws_bedrock", "amazon-bedrock", "bedrock", "vertex.anthropic")
+_VERCEL: Final = "ai"
+_SEMCONV_CACHE: Final = "gen_ai.usage.cache_read.input_tokens"
+_OLD_ADK_REASONING: Final = "gen_ai.usage.experimental.reasoning_tokens"
+
+_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "input": ("prompt_tokens", "input_tokens", "prompt", "inputTokens", "promptTokens", "tokens"),
+    "output": ("completion_tokens", "output_tokens", "completion", "outputTokens", "completionTokens"),
+    "total": ("total_tokens", "total", "totalTokens"),
+    "uncached": ("inputTokenDetails.noCacheTokens",),
+    "cached": (
+        "cache_read.input_tokens",
+        "cache_read_input_tokens",
+        "cache_read_tokens",
+        "inputTokenDetails.cacheReadTokens",
+        "cachedInputTokens",
+        "prompt_details.cache_read",
+        "prompt_details.cache_input",
+        "input_cached_tokens",
+        "cached_tokens",
+        "cached_input_tokens",
+        "cached_content_tokens",
+    ),
+    "written": (
+        "cache_creation.input_tokens",
+        "cache_creation_input_tokens",
+        "cache_write_tokens",
+        "cache_write_input_tokens",
+        "inputTokenDetails.cacheWriteTokens",
+        "prompt_details.cache_write",
+        "input_cache_creation",
+    ),
+    "written 5m": ("cache_creation.ephemeral_5m_input_tokens", "ephemeral_5m_input_tokens"),
+    "written 1h": ("cache_creation.ephemeral_1h_input_tokens", "ephemeral_1h_input_tokens"),
+    "reasoning": (
+        "reasoning.output_tokens",
+        "completion_details.reasoning",
+        "reasoning_tokens",
+        "outputTokenDetails.reasoningTokens",
+        "reasoningTokens",
+        "thoughts_tokens",
+        "experimental.reasoning_tokens",
+    ),
+    "input audio": ("prompt_details.audio", "input_audio_tokens", "audio_prompt_tokens"),
+    "input image": ("prompt_details.image", "input_image_tokens", "image_prompt_tokens"),
+    "input video": ("prompt_details.video", "input_video_tokens", "video_prompt_tokens"),
+    "cached audio": ("cache_audio_read_tokens", "audio_cache_tokens"),
+    "output audio": ("completion_details.audio", "output_audio_tokens", "audio_candidates_tokens"),
+    "output image": ("completion_details.image", "output_image_tokens", "image_candidates_tokens"),
+    "accepted": ("accepted_prediction_tokens",),
+    "rejected": ("rejected_prediction_tokens",),
+    "known": (
+        "outputTokenDetails.textTokens",
+        "text_prompt_tokens",
+        "text_candidates_tokens",
+        "text_cache_tokens",
+        "experimental.system_instruction_tokens",
+        "experimental.reasoning_tokens_limit",
+        "prompt_cache_miss_tokens",
+    ),
+}
+"""What the names mean after their prefix and without `details.`; the first that is there counts. `known`: is within another one."""
+
+_MEANINGS: Final = {word: (meaning, rank) for meaning, words in _WORDS.items() for rank, word in enumerate(words)}
+_METADATA_WORDS: Final = {
+    "cacheReadInputTokens": "cached",
+    "cachedPromptTokens": "cached",
+    "promptCacheHitTokens": "cached",
+    "cacheCreationInputTokens": "written",
+    "cacheWriteInputTokens": "written",
+    "reasoningTokens": "reasoning",
+    "acceptedPredictionTokens": "accepted",
+    "rejectedPredictionTokens": "rejected",
+}
+
+
+def usage_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of a span's attributes that may tell a usage."""
+    return tuple(name for name in names if name.startswith(_SOURCES))
+
+
+def read_span(attributes: Attributes, names: Iterable[str], scope: str) -> Settled:
+    """The usage of a span of an instrumentation scope; `names`: its `usage_names`."""
+    given = {name: attributes[name] for name in names if name in attributes}
+    metadata = _json_object(given.get(PROVIDER_METADATA))
+    shaped = _told_by_provider(given, metadata)
+    if shaped is not None:
+        return settle(*shaped)
+    found, others, warnings = _read_words(given)
+    lifetimes = _read_metadata(found, metadata)
+    if not found and not others:
+        return Settled({}, warnings)
+    reported = _report(found, lifetimes)
+    reported.others = others
+    settled = settle(reported, _counting(attributes, scope, found) if len(found) > 2 else UNKNOWN)
+    return Settled(settled.details, settled.warnings + warnings) if warnings else settled
+
+
+def service_tier(attributes: Attributes, names: Iterable[str]) -> object:
+    """The tier that served the call, or None."""
+    if any(name in SERVICE_TIERS for name in names):
+        for name in SERVICE_TIERS:
+            if attributes.get(name):
+                return attributes[name]
+    return None
+
+
+def _told_by_provider(given: Attributes, metadata: Mapping[object, object]) -> Shaped | None:
+    """The provider's own usage, where a framework passes it on in a text."""
+    if ADK_RESPONSE in given:
+        usage = mapping_of(_json_object(given[ADK_RESPONSE]).get("usage_metadata"))
+        if usage:
+            return read_gemini(usage), GEMINI
+    if GENKIT_OUTPUT in given:
+        shaped = read_shape(mapping_of(_json_object(given[GENKIT_OUTPUT]).get("usage")))
+        if shaped is not None:
+            return shaped
+    raw = mapping_of(mapping_of(metadata.get("anthropic")).get("usage"))
+    if "input_tokens" in raw and "output_tokens" in raw:
+        return read_anthropic(raw)
+    for provider in ("google", "vertex"):
+        usage = mapping_of(mapping_of(metadata.get(provider)).get("usageMetadata"))
+        if usage:
+            return read_gemini(usage), GEMINI
+    return None
+
+
+def _read_words(given: Attributes) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
+    """The counts by meaning; those of unknown names; what had to be left out."""
+    ranked: dict[str, tuple[int, int]] = {}
+    others: dict[str, int] = {}
+    detailed: dict[str, int] = {}
+    warnings: list[str] = []
+    counts = _by_word(given, warnings)
+    for word, units in counts.items():
+        plain = word.removeprefix("details.")
+        meaning, rank = _MEANINGS.get(plain, ("", 0))
+        if not meaning:
+            (others if plain == word else detailed)[plain] = units
+            continue
+        rank = rank if plain == word else rank + len(_MEANINGS)
+        if meaning not in ranked or rank < ranked[meaning][0]:
+            ranked[meaning] = (rank, units)
+    found = {meaning: units for meaning, (_, units) in ranked.items()}
+    found.pop("known", None)
+    return found, {**detailed, **others}, tuple(warnings)
+
+
+def _by_word(given: Attributes, warnings: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for prefix in PREFIXES:
+        for name, value in given.items():
+            if not name.startswith(prefix):
+                continue
+            word = name[len(prefix) :]
+            if word in counts or "cost" in word:
+                continue
+            units = read_units(value)
+            if units is not None:
+                counts[word] = units
+            elif is_spoilt(value):
+                warnings.append(spoilt_warning(name))
+    return counts
+
+
+def _report(found: Mapping[str, int], lifetimes: Mapping[str, int]) -> Reported:
+    reported = Reported(found.get("input"), found.get("output"), found.get("total"))
+    if len(found) <= 3 and found.keys() <= _SUMS and not lifetimes:
+        return reported
+    told = {lifetime: found[f"written {lifetime}"] for lifetime in ("5m", "1h") if f"written {lifetime}" in found}
+    put_cache_writes(reported, found.get("written"), told or lifetimes)
+    modal = {name: found[f"input {name}"] for name in ("audio", "image", "video") if f"input {name}" in found}
+    put_input(
+        reported, found.get("cached"), modal, {"audio": found["cached audio"]} if "cached audio" in found else None
+    )
+    put_output(
+        reported,
+        found.get("reasoning"),
+        {name: found[f"output {name}"] for name in ("audio", "image") if f"output {name}" in found},
+    )
+    for word in ("accepted", "rejected"):
+        if word in found:
+            reported.output_parts[f"output_{word}_prediction_tokens"] = found[word]
+    if "uncached" in found:
+        reported.input = found["uncached"] + sum(reported.input_parts.values())
+    return reported
+
+
+_SUMS: Final = frozenset({"input", "output", "total"})
+
+
+def _read_metadata(found: dict[str, int], metadata: Mapping[object, object]) -> dict[str, int]:
+    """What Vercel's provider metadata adds to the counts; returns cache writes by lifetime."""
+    lifetimes: dict[str, int] = {}
+    for value in metadata.values():
+        of_provider = mapping_of(value)
+        usage = mapping_of(of_provider.get("usage"))
+        for source in (of_provider, usage):
+            for key, units in read_counts(source).items():
+                if key in _METADATA_WORDS:
+                    found.setdefault(_METADATA_WORDS[key], units)
+            lifetimes |= lifetimes_of(source)
+    return lifetimes
+
+
+def _counting(attributes: Attributes, scope: str, found: Mapping[str, int]) -> Counting:
+    """How the sender counts, by what can be told of him."""
+    if scope in _BESIDE_SCOPES:
+        return BESIDE
+    is_beside = _is_beside(attributes)
+    if scope == _VERCEL and is_beside and "uncached" not in found and _SEMCONV_CACHE not in attributes:
+        return BESIDE
+    return Counting(output_holds=False if _OLD_ADK_REASONING in attributes else None, cache_beside=is_beside)
+
+
+def _is_beside(attributes: Attributes) -> bool:
+    """Whether the provider counts what it reads from a cache and writes to one beside its input."""
+    for name in _PROVIDERS:
+        provider = attributes.get(name)
+        if isinstance(provider, str) and provider.lower().startswith(_BESIDE_PROVIDERS):
+            return True
+    return any("claude" in model for name in _MODELS if isinstance(model := attributes.get(name), str))
+
+
+def _json_object(value: object) -> Mapping[object, object]:
+    """The object that a text is the JSON of, or an empty one."""
+    if not isinstance(value, str) or "{" not in value:
+        return {}
+    try:
+        return mapping_of(cast("object", json.loads(value)))
+    except (ValueError, RecursionError):
+        return {}
