@@ -70,8 +70,14 @@ def settle(reported: Reported, counting: Counting = UNKNOWN) -> Settled:
     details |= reported.beside
     told = (reported.input or 0) + (reported.output or 0) + sum(reported.beside.values())
     details |= {key: units for key, units in reported.others.items() if key not in details}
+    others = reported.others
     return with_total(
-        details, reported.total, told=told, others=sum(reported.others.values()), warnings=tuple(warnings)
+        details,
+        reported.total,
+        told=told,
+        others=sum(others.values()),
+        uncounted=sum(units for key, units in others.items() if "token" not in key.lower()),
+        warnings=tuple(warnings),
     )
 
 
@@ -81,16 +87,18 @@ def with_total(
     *,
     told: int | None = None,
     others: int = 0,
+    uncounted: int = 0,
     warnings: tuple[str, ...] = (),
 ) -> Settled:
-    """The details with a total: the given one, else their sum.
+    """The details with a total: the given one, else their sum without `uncounted` units.
 
     A given total may leave out `others`. If it is `told`, the sum in the sender's own counting, it is brought to ours. If it is none
     of these it stays, with a warning, unless a side is missing, which may be the rest of it.
     """
     whole = sum(details.values())
     if total is None:
-        return Settled({**details, "total": whole} if details and whole <= MAX_UNITS else details, warnings)
+        sum_of_tokens = whole - uncounted
+        return Settled({**details, "total": sum_of_tokens} if details and whole <= MAX_UNITS else details, warnings)
     if not warnings and total not in (whole, whole - others):
         if total == told:
             total = min(whole - others, MAX_UNITS)
