@@ -9,7 +9,7 @@ from tailrace.assembler.mapping import map_record
 from tailrace.assembler.state import PartitionState
 from tailrace.core.model import ProjectId
 from tailrace.core.pricing import PriceTable
-from tailrace.wire.records import ObservationRow
+from tailrace.wire.records import ObservationBodyRow, ObservationRow
 from tailrace.wire.topics import RawHeaders, RawKind
 from tests.assembler.mapping.senders import pairs
 from tests.golden.cases import Case
@@ -35,16 +35,17 @@ def requests_of(case: Case) -> Iterator[Request]:
     yield from _spans(case, attributes, {"name": "langfuse-sdk", "version": "5.0.4"})
 
 
-def fold_request(request: Request, prices: PriceTable) -> ObservationRow:
-    """The row of the one observation of a request."""
+def fold_request(request: Request, prices: PriceTable) -> tuple[ObservationRow, ObservationBodyRow | None]:
+    """The rows of the one observation of a request."""
     kind, payload = request
     mapped = map_record(RawHeaders(kind, ProjectId("project"), RECEIVED_US, 1), payload)
     assert mapped.rejects == []
     fold = Fold(PartitionState(1 << 24), prices, origin=0, received_us=RECEIVED_US, max_spans=10)
     for change in mapped.changes:
         fold.apply(change)
-    (row,) = fold.finish().observations
-    return row
+    folded = fold.finish()
+    (row,) = folded.observations
+    return row, folded.observation_bodies[0] if folded.observation_bodies else None
 
 
 def _spans(case: Case, attributes: dict[str, Any], scope: dict[str, str]) -> Iterator[Request]:

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, cast, get_args
 
 from tailrace.core.money import add_money
 from tailrace.core.units import mapping_of, read_units
-from tailrace.core.usage_maps import NO_USAGE, Usage, UsageUnit, has_total, read_map, spoilt_warnings, tier_of
+from tailrace.core.usage_maps import NO_USAGE, Usage, UsageUnit, has_total, read_map, spoilt_warnings
 from tailrace.core.usage_parts import with_total
-from tailrace.core.usage_spans import read_span, service_tier, usage_names
+from tailrace.core.usage_spans import read_span, usage_names
 
 MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30
@@ -89,8 +89,8 @@ def usage_from_attributes(
     read = parse_usage_details(own) if own is not None else NO_USAGE
     if not names or read.details:
         return read
-    settled = read_span(attributes, names, scope)
-    return Usage(settled.details, None, read.warnings + settled.warnings, tier_of(service_tier(attributes, names)))
+    settled, tier = read_span(attributes, names, scope)
+    return Usage(settled.details, None, read.warnings + settled.warnings, tier)
 
 
 def costs_from_attributes(attributes: Mapping[str, object]) -> dict[str, Decimal]:

@@ -8,15 +8,13 @@ from typing import Final, Literal, NamedTuple
 
 from tailrace.core.units import MAX_UNITS, is_spoilt, read_counts, read_units, spoilt_warning
 from tailrace.core.usage_parts import Settled, settle, with_total
-from tailrace.core.usage_shapes import COUNTS, read_shape
+from tailrace.core.usage_shapes import COUNTS, read_shape, tier_in
 
 UsageUnit = Literal["CHARACTERS", "TOKENS", "SECONDS", "MILLISECONDS", "IMAGES", "REQUESTS"]
 
 TOTALS: Final = ("total", "total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 """What a total is called; the first that is there counts."""
 
-_TIERS: Final = ("service_tier", "serviceTier", "trafficType", "traffic_type")
-_MAX_TIER_CHARACTERS: Final = 40
 _TOKENS: Final = re.compile("input|output|token|cache|prompt|completion|reasoning", re.IGNORECASE)
 """Found in the keys that a total is the sum of for certain; other keys may count something else."""
 
@@ -61,10 +59,7 @@ def read_map(given: Mapping[object, object]) -> Usage:
         settled, warnings = _plain(read_counts(given)), spoilt_warnings(given, given)
     else:
         settled, warnings = settle(*shaped), spoilt_warnings(given, COUNTS)
-    tier = None
-    for name in _TIERS:
-        tier = tier or tier_of(given.get(name))
-    return Usage(settled.details, None, warnings + settled.warnings if warnings else settled.warnings, tier)
+    return Usage(settled.details, None, warnings + settled.warnings if warnings else settled.warnings, tier_in(given))
 
 
 def _plain(counts: dict[str, int]) -> Settled:
@@ -78,9 +73,9 @@ def _plain(counts: dict[str, int]) -> Settled:
     parts = {key: units for key, units in counts.items() if key not in TOTALS}
     others = sum(units for key, units in parts.items() if not _TOKENS.search(key))
     settled = with_total(parts, total, others=others)
-    if total is None or len(parts) + 1 == len(counts):
+    if counts.keys() - parts.keys() <= {"total"}:
         return settled
-    return Settled({**counts, "total": total}, settled.warnings)
+    return Settled(counts | settled.details, settled.warnings)
 
 
 def _part_cache_writes(counts: dict[str, int]) -> None:
@@ -125,10 +120,6 @@ def spoilt_warnings(given: Mapping[object, object], names: Iterable[object]) -> 
         if value is not None and isinstance(name, str) and is_spoilt(value) and read_units(value) is None:
             found.append(spoilt_warning(name))
     return tuple(sorted(found))
-
-
-def tier_of(value: object) -> str | None:
-    return value.lower() if isinstance(value, str) and 0 < len(value) <= _MAX_TIER_CHARACTERS else None
 
 
 def has_total(given: Mapping[object, object]) -> bool:

@@ -5,7 +5,7 @@ Langfuse's own attribute is not read here, it stands above all of these (`usage`
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from tailrace.core.units import is_spoilt, mapping_of, read_counts, read_units, spoilt_warning
 from tailrace.core.usage_parts import BESIDE, UNKNOWN, Counting, Reported, Settled, settle
@@ -19,9 +19,12 @@ from tailrace.core.usage_shapes import (
     read_anthropic,
     read_gemini,
     read_shape,
+    tier_in,
+    tier_of,
 )
 
 Attributes = Mapping[str, object]
+Given = Mapping[object, object]
 
 PREFIXES: Final = ("gen_ai.usage.", "ai.usage.", "llm.usage.", "llm.token_count.")
 """Where counts stand: OpenTelemetry, Vercel's AI SDK, Traceloop, OpenInference. Of one name the first that is there counts."""
@@ -118,54 +121,71 @@ _METADATA_WORDS: Final = {
 }
 
 
+class SpanUsage(NamedTuple):
+    """What a span used, and the service tier that it was served by."""
+
+    settled: Settled
+    tier: str | None
+
+
 def usage_names(names: Iterable[str]) -> tuple[str, ...]:
     """Those of a span's attributes that may tell a usage."""
     return tuple(name for name in names if name.startswith(_SOURCES))
 
 
-def read_span(attributes: Attributes, names: Iterable[str], scope: str) -> Settled:
+def read_span(attributes: Attributes, names: Iterable[str], scope: str) -> SpanUsage:
     """The usage of a span of an instrumentation scope; `names`: its `usage_names`."""
     given = {name: attributes[name] for name in names if name in attributes}
-    metadata = _json_object(given.get(PROVIDER_METADATA))
-    shaped = _told_by_provider(given, metadata)
-    if shaped is not None:
-        return settle(*shaped)
+    metadata = _json_object(given[PROVIDER_METADATA]) if PROVIDER_METADATA in given else {}
+    tier = _tier(given, metadata)
+    told = _told_by_provider(given, metadata)
+    if told is not None:
+        return SpanUsage(settle(*told.shaped), told.tier or tier)
     found, others, warnings = _read_words(given)
-    lifetimes = _read_metadata(found, metadata)
+    lifetimes = _read_metadata(found, metadata) if metadata else {}
     if not found and not others:
-        return Settled({}, warnings)
+        return SpanUsage(Settled({}, warnings), tier)
     reported = _report(found, lifetimes)
     reported.others = others
-    settled = settle(reported, _counting(attributes, scope, found) if len(found) > 2 else UNKNOWN)
-    return Settled(settled.details, settled.warnings + warnings) if warnings else settled
+    settled = settle(reported, UNKNOWN if found.keys() <= _SUMS else _counting(attributes, scope, found))
+    return SpanUsage(Settled(settled.details, settled.warnings + warnings) if warnings else settled, tier)
 
 
-def service_tier(attributes: Attributes, names: Iterable[str]) -> object:
-    """The tier that served the call, or None."""
-    if any(name in SERVICE_TIERS for name in names):
-        for name in SERVICE_TIERS:
-            if attributes.get(name):
-                return attributes[name]
-    return None
+class _Told(NamedTuple):
+    """A provider's own usage, and the service tier that it names."""
+
+    shaped: Shaped
+    tier: str | None
 
 
-def _told_by_provider(given: Attributes, metadata: Mapping[object, object]) -> Shaped | None:
+def _told_by_provider(given: Attributes, metadata: Given) -> _Told | None:
     """The provider's own usage, where a framework passes it on in a text."""
     if ADK_RESPONSE in given:
         usage = mapping_of(_json_object(given[ADK_RESPONSE]).get("usage_metadata"))
         if usage:
-            return read_gemini(usage), GEMINI
+            return _Told((read_gemini(usage), GEMINI), tier_in(usage))
     if GENKIT_OUTPUT in given:
         shaped = read_shape(mapping_of(_json_object(given[GENKIT_OUTPUT]).get("usage")))
         if shaped is not None:
-            return shaped
+            return _Told(shaped, None)
     raw = mapping_of(mapping_of(metadata.get("anthropic")).get("usage"))
     if "input_tokens" in raw and "output_tokens" in raw:
-        return read_anthropic(raw)
+        return _Told(read_anthropic(raw), tier_in(raw))
     for provider in ("google", "vertex"):
         usage = mapping_of(mapping_of(metadata.get(provider)).get("usageMetadata"))
         if usage:
-            return read_gemini(usage), GEMINI
+            return _Told((read_gemini(usage), GEMINI), tier_in(usage))
+    return None
+
+
+def _tier(given: Attributes, metadata: Given) -> str | None:
+    for name in SERVICE_TIERS:
+        if name in given:
+            return tier_of(given[name])
+    for of_provider in metadata.values():
+        tier = tier_in(mapping_of(of_provider))
+        if tier:
+            return tier
     return None
 
 
@@ -209,7 +229,7 @@ def _by_word(given: Attributes, warnings: list[str]) -> dict[str, int]:
 
 def _report(found: Mapping[str, int], lifetimes: Mapping[str, int]) -> Reported:
     reported = Reported(found.get("input"), found.get("output"), found.get("total"))
-    if len(found) <= 3 and found.keys() <= _SUMS and not lifetimes:
+    if found.keys() <= _SUMS and not lifetimes:
         return reported
     told = {lifetime: found[f"written {lifetime}"] for lifetime in ("5m", "1h") if f"written {lifetime}" in found}
     put_cache_writes(reported, found.get("written"), told or lifetimes)
@@ -233,7 +253,7 @@ def _report(found: Mapping[str, int], lifetimes: Mapping[str, int]) -> Reported:
 _SUMS: Final = frozenset({"input", "output", "total"})
 
 
-def _read_metadata(found: dict[str, int], metadata: Mapping[object, object]) -> dict[str, int]:
+def _read_metadata(found: dict[str, int], metadata: Given) -> dict[str, int]:
     """What Vercel's provider metadata adds to the counts; returns cache writes by lifetime."""
     lifetimes: dict[str, int] = {}
     for value in metadata.values():
@@ -266,7 +286,7 @@ def _is_beside(attributes: Attributes) -> bool:
     return any("claude" in model for name in _MODELS if isinstance(model := attributes.get(name), str))
 
 
-def _json_object(value: object) -> Mapping[object, object]:
+def _json_object(value: object) -> Given:
     """The object that a text is the JSON of, or an empty one."""
     if not isinstance(value, str) or "{" not in value:
         return {}
