@@ -11,6 +11,7 @@ MAX_UNITS: Final = 10**12
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 _ANY_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _MAX_SHOWN_CHARACTERS: Final = 80
+_NOTHING: Final[Mapping[object, object]] = {}
 
 
 def read_units(value: object) -> int | None:
@@ -31,15 +32,19 @@ def read_units(value: object) -> int | None:
 
 def mapping_of(value: object) -> Mapping[object, object]:
     """The value if it is a mapping, else an empty one."""
-    return cast("Mapping[object, object]", value) if isinstance(value, Mapping) else {}
+    if type(value) is dict or isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value)
+    return _NOTHING
 
 
 def read_counts(value: object) -> dict[str, int]:
     """The counts of a mapping by their names; whatever is no count is left out."""
+    given = mapping_of(value)
     return {
         key: units
-        for key, item in mapping_of(value).items()
-        if isinstance(key, str) and (units := read_units(item)) is not None
+        for key, item in given.items()
+        if (units := item if type(item) is int and 0 <= item <= MAX_UNITS else read_units(item)) is not None
+        and isinstance(key, str)
     }
 
 

@@ -16,7 +16,7 @@ from tailrace.core.money import add_money
 from tailrace.core.units import mapping_of, read_units
 from tailrace.core.usage_maps import NO_USAGE, Usage, UsageUnit, has_total, read_map, spoilt_warnings
 from tailrace.core.usage_parts import with_total
-from tailrace.core.usage_spans import read_span, usage_names
+from tailrace.core.usage_spans import UsagePlan, plan_usage, read_span
 
 MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30
@@ -76,20 +76,18 @@ def parse_cost_details(value: object, usage: object = None) -> dict[str, Decimal
     return given
 
 
-def usage_from_attributes(
-    attributes: Mapping[str, object], names: tuple[str, ...] | None = None, scope: str = ""
-) -> Usage:
-    """The usage that a span's attributes tell: Langfuse's own, else what `usage_spans` knows.
+def usage_from_attributes(attributes: Mapping[str, object], scope: str = "") -> Usage:
+    """The usage that a span's attributes tell: Langfuse's own, else what `usage_spans` knows. `scope`: of the instrumentation."""
+    return read_usage(attributes, plan_usage(attributes), scope)
 
-    `names`: the `usage_names` of the attributes, where they are known already; `scope`: the name of the instrumentation scope.
-    """
-    if names is None:
-        names = usage_names(attributes)
+
+def read_usage(attributes: Mapping[str, object], plan: UsagePlan | None, scope: str) -> Usage:
+    """`usage_from_attributes` for a known plan."""
     own = attributes.get(_OWN)
-    read = parse_usage_details(own) if own is not None else NO_USAGE
-    if not names or read.details:
+    read = NO_USAGE if own is None else parse_usage_details(own)
+    if plan is None or read.details:
         return read
-    settled, tier = read_span(attributes, names, scope)
+    settled, tier = read_span(attributes, plan, scope)
     return Usage(settled.details, None, read.warnings + settled.warnings, tier)
 
 

@@ -1,7 +1,7 @@
 """A usage as a mapping: a provider's own, or usage keys of the sender's choice. `Usage` flows out."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from math import isfinite
 from typing import Final, Literal, NamedTuple
@@ -52,26 +52,27 @@ def read_map(given: Mapping[object, object]) -> Usage:
     """A provider's own usage by what that provider means; any other map as it is, its names are free."""
     if not given:
         return NO_USAGE
+    counts = read_counts(given)
+    if len(counts) == len(given) and counts.keys() <= _SIMPLE:
+        settled = with_total(counts, counts.pop("total", None))
+        return Usage(settled.details, None, settled.warnings)
     if given.get("type") == "duration":
         return _duration(given.get("seconds"))
-    shaped = read_shape(given)
-    if shaped is None:
-        settled, warnings = _plain(read_counts(given)), spoilt_warnings(given, given)
-    else:
-        settled, warnings = settle(*shaped), spoilt_warnings(given, COUNTS)
-    return Usage(settled.details, None, warnings + settled.warnings if warnings else settled.warnings, tier_in(given))
+    shaped = read_shape(given, counts)
+    warnings = () if len(counts) == len(given) else spoilt_warnings(given, given if shaped is None else COUNTS)
+    settled = _plain(counts) if shaped is None else settle(*shaped)
+    return Usage(settled.details, None, warnings + settled.warnings, tier_in(given))
 
 
 def _plain(counts: dict[str, int]) -> Settled:
     """Usage keys of the sender's own choice, disjoint by contract."""
-    if counts.keys() <= _SIMPLE:
-        total = counts.pop("total", None)
-        return with_total(counts, total)
-    _part_cache_writes(counts)
-    _name_modalities(counts)
+    if not counts.keys().isdisjoint(_WITHIN_CREATION):
+        _part_cache_writes(counts)
+    if any("_modality_" in key for key in counts):
+        _name_modalities(counts)
     total = next((counts[key] for key in TOTALS if key in counts), None)
     parts = {key: units for key, units in counts.items() if key not in TOTALS}
-    others = sum(units for key, units in parts.items() if not _TOKENS.search(key))
+    others = 0 if total is None else sum(units for key, units in parts.items() if not _TOKENS.search(key))
     settled = with_total(parts, total, others=others)
     if counts.keys() - parts.keys() <= {"total"}:
         return settled
@@ -110,16 +111,15 @@ def _duration(seconds: object) -> Usage:
     return Usage({"input": whole, "total": whole}, "SECONDS")
 
 
-def spoilt_warnings(given: Mapping[object, object], names: Iterable[object]) -> tuple[str, ...]:
-    """A warning for each count that was left out."""
-    found: list[str] = []
-    for name in names:
-        value = given.get(name)
-        if type(value) is int and 0 <= value <= MAX_UNITS:
-            continue
-        if value is not None and isinstance(name, str) and is_spoilt(value) and read_units(value) is None:
-            found.append(spoilt_warning(name))
-    return tuple(sorted(found))
+def spoilt_warnings(given: Mapping[object, object], names: Container[object]) -> tuple[str, ...]:
+    """A warning for each count of these names that had to be left out."""
+    return tuple(
+        sorted(
+            spoilt_warning(key)
+            for key, value in given.items()
+            if isinstance(key, str) and key in names and read_units(value) is None and is_spoilt(value)
+        )
+    )
 
 
 def has_total(given: Mapping[object, object]) -> bool:

@@ -17,6 +17,7 @@ Shaped = tuple[Reported, Counting]
 
 GEMINI: Final = Counting(input_holds=True, output_holds=False)
 _MODALITIES: Final = ("audio", "image", "video")
+_MODAL_WORDS: Final = {word: name for name in _MODALITIES for word in (f"{name}_tokens", name)}
 _DETAILS_IN: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details", "prompt_token_details")
 _DETAILS_OUT: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 _CACHED: Final = (
@@ -38,9 +39,11 @@ _WRITTEN: Final = (
     "cacheWriteInputTokenCount",
 )
 _REASONING: Final = ("reasoning_tokens", "thinking_tokens", "reasoning", "reasoningTokens", "thoughtsTokens")
-_EPHEMERAL: Final = {
-    "5m": ("ephemeral_5m_input_tokens", "ephemeral_5m_tokens"),
-    "1h": ("ephemeral_1h_input_tokens", "ephemeral_1h_tokens"),
+_EPHEMERAL: Final = {"5m": "ephemeral_5m_input_tokens", "1h": "ephemeral_1h_input_tokens"}
+_MEANINGS: Final = {
+    **dict.fromkeys(_CACHED, "cached"),
+    **dict.fromkeys(_WRITTEN, "written"),
+    **dict.fromkeys(_REASONING, "reasoning"),
 }
 _SIDES: Final = (
     ("prompt_tokens", "completion_tokens", "total_tokens"),
@@ -67,14 +70,14 @@ _NO_COUNTS: Final = ("_time", "cost", "_ticks", "Characters", "Images", "Videos"
 """How numbers of a usage end that are no units of a price: durations, amounts of money, sizes of what was sent."""
 
 
-def read_shape(given: Given) -> Shaped | None:
-    """The usage if its keys say whose it is; None for a plain map of usage keys."""
+def read_shape(given: Given, counts: Mapping[str, int]) -> Shaped | None:
+    """The usage if its keys say whose it is; None for a plain map of usage keys. `counts`: what of it are counts."""
     if "input" in given or "output" in given or "total" in given:
         return None
     for names in _SIDES:
         if names[0] in given or names[1] in given:
-            return _read_sides(given, names), _counting(given, names)
-    if any(key in given for key in _GEMINI_KEYS):
+            return _read_sides(given, counts, names), _counting(given, names)
+    if not given.keys().isdisjoint(_GEMINI_KEYS):
         return read_gemini(given), GEMINI
     if "billed_units" in given:
         return _read_cohere(given), WITHIN
@@ -96,28 +99,42 @@ def tier_of(value: object) -> str | None:
 
 def read_anthropic(given: Given) -> Shaped:
     """Anthropic's own usage, from which another sender has taken its numbers."""
-    return _read_sides(given, _SIDES[1]), BESIDE
+    return _read_sides(given, read_counts(given), _SIDES[1]), BESIDE
 
 
-def _read_sides(given: Given, names: tuple[str, str, str]) -> Reported:
-    reported = Reported(*(read_units(given.get(name)) for name in names))
-    counts = read_counts(given)
+def _read_sides(given: Given, counts: Mapping[str, int], names: tuple[str, str, str]) -> Reported:
+    reported = Reported(counts.get(names[0]), counts.get(names[1]), counts.get(names[2]))
+    if len(given) == 3 and len(counts) == 3 and names[2] in counts:
+        return reported
     details = _first_mapping(given, _DETAILS_IN)
     of_input, of_output = read_counts(details), read_counts(_first_mapping(given, _DETAILS_OUT))
-    put_cache_writes(reported, _first((of_input, counts), _WRITTEN), {**lifetimes_of(details), **lifetimes_of(given)})
-    modal_cached = _modal(read_counts(details.get("cached_tokens_details")))
-    put_input(reported, _first((of_input, counts), _CACHED), _modal(of_input), modal_cached or None)
-    put_output(reported, _first((of_output, counts), _REASONING), _modal(of_output))
+    told_in, told_out = _by_meaning(of_input, counts), _by_meaning(of_output, counts)
+    put_cache_writes(reported, told_in.get("written"), lifetimes_of(given) or lifetimes_of(details))
+    modal_cached = _modal(read_counts(details["cached_tokens_details"])) if "cached_tokens_details" in details else None
+    put_input(reported, told_in.get("cached"), _modal(of_input), modal_cached or None)
+    put_output(reported, told_out.get("reasoning"), _modal(of_output))
     for key in _PREDICTIONS:
         if key in of_output:
             reported.output_parts[f"output_{key}"] = of_output[key]
-    reported.others |= {
-        key: units for key, units in counts.items() if key not in COUNTS and not key.endswith(_NO_COUNTS)
-    }
-    requests = read_units(mapping_of(given.get("server_tool_use")).get("web_search_requests"))
-    if requests:
-        reported.others["web_search_requests"] = requests
+    for key, units in counts.items():
+        if key not in COUNTS and not key.endswith(_NO_COUNTS):
+            reported.others[key] = units
+    if "server_tool_use" in given:
+        requests = read_units(mapping_of(given["server_tool_use"]).get("web_search_requests"))
+        if requests:
+            reported.others["web_search_requests"] = requests
     return reported
+
+
+def _by_meaning(details: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    """What was cached, written to a cache and thought: details stand before what is told beside the sums."""
+    found: dict[str, int] = {}
+    for source in (details, counts):
+        for key, units in source.items():
+            meaning = _MEANINGS.get(key)
+            if meaning is not None:
+                found.setdefault(meaning, units)
+    return found
 
 
 def _counting(given: Given, names: tuple[str, str, str]) -> Counting:
@@ -134,7 +151,7 @@ def _counting(given: Given, names: tuple[str, str, str]) -> Counting:
 def read_gemini(given: Given) -> Reported:
     """`usageMetadata`: thoughts and the prompts of tool use stand beside the candidates and the prompt, cached tokens within."""
     counts = {_GEMINI_KEYS[key]: units for key, units in read_counts(given).items() if key in _GEMINI_KEYS}
-    lists = {_GEMINI_LISTS[key]: _modalities(item) for key, item in given.items() if key in _GEMINI_LISTS}
+    lists = {meaning: _modalities(given[key]) for key, meaning in _GEMINI_LISTS.items() if key in given}
     prompt, answer = counts.get("prompt"), counts.get("candidates")
     reported = Reported(prompt, 0 if answer is None and "thoughts" in counts else answer, counts.get("total"))
     put_input(reported, counts.get("cached"), lists.get("prompt", {}), lists.get("cached"))
@@ -207,9 +224,9 @@ def _read_cohere(given: Given) -> Reported:
 def lifetimes_of(given: Given) -> dict[str, int]:
     """Cache writes by their lifetime: Anthropic nests them, LangChain has them beside its other details, Bedrock lists them."""
     found: dict[str, int] = {}
-    counts = read_counts(given) | read_counts(given.get("cache_creation"))
-    for lifetime, names in _EPHEMERAL.items():
-        units = _first((counts,), names)
+    nested = mapping_of(given.get("cache_creation")) or given
+    for lifetime, name in _EPHEMERAL.items():
+        units = read_units(nested[name]) if name in nested else None
         if units is not None:
             found[lifetime] = units
     listed = given.get("cacheDetails")
@@ -222,7 +239,7 @@ def lifetimes_of(given: Given) -> dict[str, int]:
 
 
 def _modal(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: counts[key] for name in _MODALITIES for key in (f"{name}_tokens", name) if key in counts}
+    return {_MODAL_WORDS[key]: units for key, units in counts.items() if key in _MODAL_WORDS}
 
 
 def _modalities(value: object) -> dict[str, int]:
@@ -234,15 +251,6 @@ def _modalities(value: object) -> dict[str, int]:
         if isinstance(name, str) and name.lower() in _MODALITIES and units is not None:
             found[name.lower()] = found.get(name.lower(), 0) + units
     return found
-
-
-def _first(sources: Iterable[Mapping[str, int]], names: Iterable[str]) -> int | None:
-    wanted = tuple(names)
-    for counts in sources:
-        for name in wanted:
-            if name in counts:
-                return counts[name]
-    return None
 
 
 def _first_mapping(given: Given, names: Iterable[str]) -> Given:
@@ -288,7 +296,7 @@ COUNTS: Final = frozenset(
         *_GEMINI_KEYS,
         "prompt_cache_miss_tokens",
         "text_tokens",
-        *(name for names in _EPHEMERAL.values() for name in names),
+        *_EPHEMERAL.values(),
         *(name for names in _SIDES for name in names),
     }
 )

@@ -128,27 +128,88 @@ class SpanUsage(NamedTuple):
     tier: str | None
 
 
-def usage_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of a span's attributes that may tell a usage."""
-    return tuple(name for name in names if name.startswith(_SOURCES))
+NOTHING: Final = SpanUsage(Settled({}), None)
 
 
-def read_span(attributes: Attributes, names: Iterable[str], scope: str) -> SpanUsage:
-    """The usage of a span of an instrumentation scope; `names`: its `usage_names`."""
-    given = {name: attributes[name] for name in names if name in attributes}
-    metadata = _json_object(given[PROVIDER_METADATA]) if PROVIDER_METADATA in given else {}
-    tier = _tier(given, metadata)
-    told = _told_by_provider(given, metadata)
-    if told is not None:
-        return SpanUsage(settle(*told.shaped), told.tier or tier)
-    found, others, warnings = _read_words(given)
+class UsagePlan(NamedTuple):
+    """What the names of a span's attributes may tell of its usage, the same for all spans with these names.
+
+    `words`: attributes and what they count, the one that counts first; `others`: those of an unknown meaning and their usage key;
+    `texts`: those that hold more in JSON; `tiers`: those that name a service tier.
+    """
+
+    words: tuple[tuple[str, str], ...]
+    others: tuple[tuple[str, str], ...]
+    texts: frozenset[str]
+    tiers: tuple[str, ...]
+
+
+def plan_usage(names: Iterable[str]) -> UsagePlan | None:
+    """How to read the usage of spans with these names of attributes; None if they tell none."""
+    given = frozenset(name for name in names if name.startswith(_SOURCES))
+    if not given:
+        return None
+    words: list[tuple[tuple[bool, int, int], str, str]] = []
+    others: list[tuple[tuple[bool, int], str, str]] = []
+    for name in sorted(given):
+        for order, prefix in enumerate(PREFIXES):
+            if not name.startswith(prefix) or "cost" in name:
+                continue
+            word = name[len(prefix) :]
+            plain = word.removeprefix("details.")
+            meaning, rank = _MEANINGS.get(plain, ("", 0))
+            if not meaning:
+                others.append(((plain != word, order), name, plain))
+            elif meaning != "known":
+                words.append(((plain != word, rank, order), name, meaning))
+    return UsagePlan(
+        tuple((name, meaning) for _, name, meaning in sorted(words)),
+        tuple((name, plain) for _, name, plain in sorted(others)),
+        given & {PROVIDER_METADATA, GENKIT_OUTPUT, ADK_RESPONSE},
+        tuple(name for name in SERVICE_TIERS if name in given),
+    )
+
+
+def read_span(attributes: Attributes, plan: UsagePlan, scope: str) -> SpanUsage:
+    """The usage of a span of an instrumentation scope; `plan`: that of the names of its attributes."""
+    metadata: Given = {}
+    tier = tier_of(attributes[plan.tiers[0]]) if plan.tiers else None
+    if plan.texts:
+        metadata = _json_object(attributes.get(PROVIDER_METADATA))
+        tier = tier or _tier(metadata)
+        told = _told_by_provider(attributes, plan.texts, metadata)
+        if told is not None:
+            return SpanUsage(settle(*told.shaped), told.tier or tier)
+    found: dict[str, int] = {}
+    warnings = _read_words(attributes, plan.words, found)
+    others: dict[str, int] = {}
+    if plan.others:
+        warnings += _read_words(attributes, plan.others, others)
     lifetimes = _read_metadata(found, metadata) if metadata else {}
     if not found and not others:
-        return SpanUsage(Settled({}, warnings), tier)
-    reported = _report(found, lifetimes)
+        return SpanUsage(Settled({}, tuple(warnings)), tier)
+    is_plain = found.keys() <= _SUMS
+    reported = Reported(found.get("input"), found.get("output"), found.get("total"))
+    if not is_plain or lifetimes:
+        _put_parts(reported, found, lifetimes)
     reported.others = others
-    settled = settle(reported, UNKNOWN if found.keys() <= _SUMS else _counting(attributes, scope, found))
-    return SpanUsage(Settled(settled.details, settled.warnings + warnings) if warnings else settled, tier)
+    settled = settle(reported, UNKNOWN if is_plain else _counting(attributes, scope, found))
+    return SpanUsage(Settled(settled.details, (*warnings, *settled.warnings)) if warnings else settled, tier)
+
+
+def _read_words(attributes: Attributes, words: Iterable[tuple[str, str]], found: dict[str, int]) -> list[str]:
+    """Put the counts by their meaning; returns what is said of those that had to be left out."""
+    warnings: list[str] = []
+    for name, meaning in words:
+        if meaning in found:
+            continue
+        value = attributes[name]
+        units = read_units(value)
+        if units is not None:
+            found[meaning] = units
+        elif is_spoilt(value):
+            warnings.append(spoilt_warning(name))
+    return warnings
 
 
 class _Told(NamedTuple):
@@ -158,14 +219,15 @@ class _Told(NamedTuple):
     tier: str | None
 
 
-def _told_by_provider(given: Attributes, metadata: Given) -> _Told | None:
+def _told_by_provider(given: Attributes, texts: frozenset[str], metadata: Given) -> _Told | None:
     """The provider's own usage, where a framework passes it on in a text."""
-    if ADK_RESPONSE in given:
+    if ADK_RESPONSE in texts:
         usage = mapping_of(_json_object(given[ADK_RESPONSE]).get("usage_metadata"))
         if usage:
             return _Told((read_gemini(usage), GEMINI), tier_in(usage))
-    if GENKIT_OUTPUT in given:
-        shaped = read_shape(mapping_of(_json_object(given[GENKIT_OUTPUT]).get("usage")))
+    if GENKIT_OUTPUT in texts:
+        usage = mapping_of(_json_object(given[GENKIT_OUTPUT]).get("usage"))
+        shaped = read_shape(usage, read_counts(usage))
         if shaped is not None:
             return _Told(shaped, None)
     raw = mapping_of(mapping_of(metadata.get("anthropic")).get("usage"))
@@ -178,10 +240,7 @@ def _told_by_provider(given: Attributes, metadata: Given) -> _Told | None:
     return None
 
 
-def _tier(given: Attributes, metadata: Given) -> str | None:
-    for name in SERVICE_TIERS:
-        if name in given:
-            return tier_of(given[name])
+def _tier(metadata: Given) -> str | None:
     for of_provider in metadata.values():
         tier = tier_in(mapping_of(of_provider))
         if tier:
@@ -189,48 +248,7 @@ def _tier(given: Attributes, metadata: Given) -> str | None:
     return None
 
 
-def _read_words(given: Attributes) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
-    """The counts by meaning; those of unknown names; what had to be left out."""
-    ranked: dict[str, tuple[int, int]] = {}
-    others: dict[str, int] = {}
-    detailed: dict[str, int] = {}
-    warnings: list[str] = []
-    counts = _by_word(given, warnings)
-    for word, units in counts.items():
-        plain = word.removeprefix("details.")
-        meaning, rank = _MEANINGS.get(plain, ("", 0))
-        if not meaning:
-            (others if plain == word else detailed)[plain] = units
-            continue
-        rank = rank if plain == word else rank + len(_MEANINGS)
-        if meaning not in ranked or rank < ranked[meaning][0]:
-            ranked[meaning] = (rank, units)
-    found = {meaning: units for meaning, (_, units) in ranked.items()}
-    found.pop("known", None)
-    return found, {**detailed, **others}, tuple(warnings)
-
-
-def _by_word(given: Attributes, warnings: list[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for prefix in PREFIXES:
-        for name, value in given.items():
-            if not name.startswith(prefix):
-                continue
-            word = name[len(prefix) :]
-            if word in counts or "cost" in word:
-                continue
-            units = read_units(value)
-            if units is not None:
-                counts[word] = units
-            elif is_spoilt(value):
-                warnings.append(spoilt_warning(name))
-    return counts
-
-
-def _report(found: Mapping[str, int], lifetimes: Mapping[str, int]) -> Reported:
-    reported = Reported(found.get("input"), found.get("output"), found.get("total"))
-    if found.keys() <= _SUMS and not lifetimes:
-        return reported
+def _put_parts(reported: Reported, found: Mapping[str, int], lifetimes: Mapping[str, int]) -> None:
     told = {lifetime: found[f"written {lifetime}"] for lifetime in ("5m", "1h") if f"written {lifetime}" in found}
     put_cache_writes(reported, found.get("written"), told or lifetimes)
     modal = {name: found[f"input {name}"] for name in ("audio", "image", "video") if f"input {name}" in found}
@@ -247,7 +265,6 @@ def _report(found: Mapping[str, int], lifetimes: Mapping[str, int]) -> Reported:
             reported.output_parts[f"output_{word}_prediction_tokens"] = found[word]
     if "uncached" in found:
         reported.input = found["uncached"] + sum(reported.input_parts.values())
-    return reported
 
 
 _SUMS: Final = frozenset({"input", "output", "total"})

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tailrace.assembler.mapping import genai, langfuse, openinference, vercel
-from tailrace.core.usage import usage_names
+from tailrace.core.usage_spans import UsagePlan, plan_usage
 
 INDEXED_BODIES: Final = (("gen_ai.prompt", "gen_ai.completion"), openinference.MESSAGES)
 REQUEST_PREFIXES: Final = (genai.REQUEST, openinference.INVOCATION_PARAMETERS + ".")
@@ -56,7 +56,7 @@ class Shape(NamedTuple):
     user_ids: tuple[str, ...]
     session_ids: tuple[str, ...]
     tags: tuple[str, ...]
-    usage: tuple[str, ...]
+    usage: UsagePlan | None
 
 
 def shape_of(attributes: Iterable[str]) -> Shape:
@@ -79,7 +79,7 @@ def _work_out(names: tuple[str, ...]) -> Shape:
         tuple(name for name in USER_IDS if name in given),
         tuple(name for name in SESSION_IDS if name in given),
         tuple(name for name in TAGS if name in given),
-        usage_names(names),
+        plan_usage(names),
     )
 
 

@@ -19,7 +19,7 @@ from tailrace.assembler.mapping.values import (
     text_of,
     warn,
 )
-from tailrace.core.usage import Usage, costs_from_attributes, usage_from_attributes
+from tailrace.core.usage import Usage, costs_from_attributes, read_usage
 from tailrace.wire.otlp import SpanData
 
 MODELS: Final = (
@@ -197,7 +197,7 @@ def _put_model(fields: dict[str, Any], attributes: Mapping[str, Any], shape: Sha
     if prompt is not None:
         fields["prompt_name"], fields["prompt_version"] = prompt
     _put_parameters(fields, attributes, shape)
-    _put_usage(fields, usage_from_attributes(attributes, shape.usage, scope), attributes)
+    _put_usage(fields, read_usage(attributes, shape.usage, scope), attributes)
     _put_cost(fields, attributes)
 
 
