@@ -96,7 +96,7 @@ def _name_modalities(counts: dict[str, int]) -> None:
     for key, found in modal:
         side = found[1].lower()
         name = _MODAL_KEYS.get((side, found[2].lower()), _PLAIN_KEYS[side])
-        counts[name] = counts.get(name, 0) + counts.pop(key)
+        counts[name] = min(counts.get(name, 0) + counts.pop(key), MAX_UNITS)
     if modal:
         counts.pop("cached_content_token_count", None)
 

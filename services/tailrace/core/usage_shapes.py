@@ -6,7 +6,7 @@ Which provider's it is, is told by its keys alone. What each source means by its
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
-from tailrace.core.units import mapping_of, read_counts, read_units
+from tailrace.core.units import MAX_UNITS, mapping_of, read_counts, read_units
 from tailrace.core.usage_parts import BESIDE, UNKNOWN, WITHIN, Counting, Reported
 
 Given = Mapping[object, object]
@@ -234,7 +234,7 @@ def lifetimes_of(given: Given) -> dict[str, int]:
         entry = mapping_of(item)
         lifetime, units = entry.get("ttl"), read_units(entry.get("inputTokens"))
         if isinstance(lifetime, str) and lifetime in _EPHEMERAL and units is not None:
-            found[lifetime] = found.get(lifetime, 0) + units
+            found[lifetime] = min(found.get(lifetime, 0) + units, MAX_UNITS)
     return found
 
 
@@ -249,7 +249,7 @@ def _modalities(value: object) -> dict[str, int]:
         entry = mapping_of(item)
         name, units = entry.get("modality"), read_units(entry.get("tokenCount", entry.get("token_count")))
         if isinstance(name, str) and name.lower() in _MODALITIES and units is not None:
-            found[name.lower()] = found.get(name.lower(), 0) + units
+            found[name.lower()] = min(found.get(name.lower(), 0) + units, MAX_UNITS)
     return found
 
 

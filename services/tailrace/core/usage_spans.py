@@ -128,9 +128,6 @@ class SpanUsage(NamedTuple):
     tier: str | None
 
 
-NOTHING: Final = SpanUsage(Settled({}), None)
-
-
 class UsagePlan(NamedTuple):
     """What the names of a span's attributes may tell of its usage, the same for all spans with these names.
 
