@@ -16,7 +16,8 @@ from tailrace.core.money import add_money
 from tailrace.core.units import mapping_of, read_units
 from tailrace.core.usage_maps import NO_USAGE, Usage, UsageUnit, has_total, read_map, spoilt_warnings
 from tailrace.core.usage_parts import with_total
-from tailrace.core.usage_spans import UsagePlan, plan_usage, read_span
+from tailrace.core.usage_spans import read_span
+from tailrace.core.usage_words import UsagePlan, plan_usage
 
 MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30

@@ -8,7 +8,8 @@ from typing import Final, Literal, NamedTuple
 
 from tailrace.core.units import MAX_UNITS, is_spoilt, read_counts, read_units, spoilt_warning
 from tailrace.core.usage_parts import Settled, settle, with_total
-from tailrace.core.usage_shapes import COUNTS, read_shape, tier_in
+from tailrace.core.usage_shapes import COUNTS, read_shape
+from tailrace.core.usage_words import tier_in
 
 UsageUnit = Literal["CHARACTERS", "TOKENS", "SECONDS", "MILLISECONDS", "IMAGES", "REQUESTS"]
 

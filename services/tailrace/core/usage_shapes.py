@@ -63,8 +63,6 @@ _BEDROCK: Final = frozenset(
         "cacheDetails",
     }
 )
-_TIERS: Final = ("service_tier", "serviceTier", "traffic_type", "trafficType")
-_MAX_TIER_CHARACTERS: Final = 40
 _PREDICTIONS: Final = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _NO_COUNTS: Final = ("_time", "cost", "_ticks", "Characters", "Images", "Videos", "AudioFiles")
 """How numbers of a usage end that are no units of a price: durations, amounts of money, sizes of what was sent."""
@@ -82,19 +80,6 @@ def read_shape(given: Given, counts: Mapping[str, int]) -> Shaped | None:
     if "billed_units" in given:
         return _read_cohere(given), WITHIN
     return None
-
-
-def tier_in(given: Given) -> str | None:
-    """The service tier that a usage names."""
-    for name in _TIERS:
-        if name in given:
-            return tier_of(given[name])
-    return None
-
-
-def tier_of(value: object) -> str | None:
-    """A service tier in lower case, None if the value is none."""
-    return value.lower() if isinstance(value, str) and 0 < len(value) <= _MAX_TIER_CHARACTERS else None
 
 
 def read_anthropic(given: Given) -> Shaped:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tailrace.assembler.mapping import genai, langfuse, openinference, vercel
-from tailrace.core.usage_spans import UsagePlan, plan_usage
+from tailrace.core.usage_words import UsagePlan, plan_usage
 
 INDEXED_BODIES: Final = (("gen_ai.prompt", "gen_ai.completion"), openinference.MESSAGES)
 REQUEST_PREFIXES: Final = (genai.REQUEST, openinference.INVOCATION_PARAMETERS + ".")
