@@ -150,6 +150,9 @@ def set_costs(one: Observation) -> None:
     one.input_tokens = sum(units for kind, units in usage.items() if "input" in kind)
     one.output_tokens = sum(units for kind, units in usage.items() if "output" in kind)
     one.total_tokens = usage.get("total", 0)
+    parts = sum(units for kind, units in usage.items() if kind != "total")
+    contradicted = one.total_tokens != parts
+    one.warnings = [f"usage total {one.total_tokens} is not the sum of its parts, {parts}"] if contradicted else []
     _put_cost(one, changed=False)
 
 

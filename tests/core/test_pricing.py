@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tailrace.core.money import MONEY, add_money, money_text
 from tailrace.core.price_file import PriceFileError
 from tailrace.core.pricing import Priced, PriceTable, load_price_table, price_usage
-from tailrace.core.usage import MAX_UNITS, normalise_usage, parse_usage_details, usage_from_attributes
+from tailrace.core.units import MAX_UNITS
+from tailrace.core.usage import normalise_usage, parse_usage_details, usage_from_attributes
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SHIPPED = load_price_table((Path(__file__).parents[2] / "schemas" / "prices.json").read_bytes())
@@ -73,7 +74,7 @@ def test_openai_cached_input_is_charged_at_its_own_price() -> None:
             "total_tokens": 2300,
             "prompt_tokens_details": {"cached_tokens": 1500},
         }
-    )
+    ).details
     priced = price("gpt-4o-2024-08-06", usage)
     assert priced.cost_details == {
         "input": Decimal("0.00125"),
@@ -126,7 +127,7 @@ def test_reasoning_tokens_are_charged_as_output() -> None:
             "gen_ai.usage.output_tokens": 900,
             "gen_ai.usage.reasoning.output_tokens": 640,
         }
-    )
+    ).details
     priced = price("o3-mini-2025-01-31", usage)
     assert priced.total_cost == Decimal("0.00407")
     assert priced.cost_details["output_reasoning_tokens"] == Decimal("0.002816")

@@ -19,6 +19,7 @@ from tailrace.assembler.mapping.values import (
     parse_object,
     put_key,
     storable,
+    warn,
 )
 from tailrace.core.merge import Change
 from tailrace.core.model import OBSERVATION_TYPES
@@ -146,10 +147,21 @@ def _put_usage(fields: dict[str, Any], given: dict[str, Any]) -> None:
             fields["usage_details"] = usage.details
         if usage.unit:
             fields["unit"] = usage.unit
+        for warning in usage.warnings:
+            warn(fields, warning)
+        if usage.service_tier:
+            _put_service_tier(given, usage.service_tier)
     if old is not None or costs is not None:
         cost = parse_cost_details(costs, old)
         if cost:
             fields["provided_cost_details"] = cost
+
+
+def _put_service_tier(given: dict[str, Any], tier: str) -> None:
+    """Among the parameters of the model if this event has some, else in the metadata: parameters of another event would be lost."""
+    name = "model_parameters" if given.get("model_parameters") else "metadata"
+    told = parse_object(given[name]) if name == "model_parameters" else object_of(given.get(name))
+    given[name] = {**(told or {}), "service_tier": tier}
 
 
 def _put_prompt(fields: dict[str, Any], given: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from tailrace.assembler.mapping.bodies import Bodies
 from tailrace.assembler.mapping.precedence import METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
 from tailrace.assembler.mapping.rules import Parameters, Rule
 from tailrace.assembler.mapping.tools import Tools
+from tailrace.core.usage_spans import UsagePlan, plan_usage
 from tailrace.wire.otlp import SpanData
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ _MODEL_STARTS: Final = (
     "mlflow.",
     "embedding.",
     "model",
+    "openai.",
 )
 """How every attribute starts that says anything of a model."""
 
@@ -60,6 +62,7 @@ class Shape(NamedTuple):
     user_ids: tuple[str, ...]
     session_ids: tuple[str, ...]
     tags: tuple[str, ...]
+    usage: UsagePlan | None
 
 
 def shape_of(attributes: Iterable[str], scope: str) -> Shape:
@@ -89,6 +92,7 @@ def _work_out(names: tuple[str, ...], scope: str) -> Shape:
         tuple(name for name in USER_IDS if name in given),
         tuple(name for name in SESSION_IDS if name in given),
         tuple(name for name in TAGS if name in given),
+        plan_usage(names),
     )
 
 

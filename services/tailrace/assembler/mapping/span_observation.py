@@ -14,13 +14,14 @@ from tailrace.assembler.mapping.values import (
     dump_json,
     level_of,
     normalise_environment,
+    parse_object,
     plain_parameters,
     put_key,
     text_of,
     warn,
     word_of,
 )
-from tailrace.core.usage import costs_from_attributes, usage_from_attributes
+from tailrace.core.usage import Usage, costs_from_attributes, read_usage
 from tailrace.wire.otlp import SpanData
 
 _ERROR_STATUS: Final = 2
@@ -122,7 +123,7 @@ def _put_model(fields: dict[str, Any], span: SpanData, shape: Shape) -> None:
     if prompt is not None:
         fields["prompt_name"], fields["prompt_version"] = prompt
     _put_parameters(fields, span, shape)
-    _put_usage(fields, attributes)
+    _put_usage(fields, read_usage(attributes, shape.usage, span.scope.name), attributes)
     _put_cost(fields, attributes)
 
 
@@ -136,12 +137,18 @@ def _put_parameters(fields: dict[str, Any], span: SpanData, shape: Shape) -> Non
             return
 
 
-def _put_usage(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:
-    usage = usage_from_attributes(attributes)
-    if usage:
-        fields["usage_details"] = usage
+def _put_usage(fields: dict[str, Any], usage: Usage, attributes: Mapping[str, Any]) -> None:
+    if usage.details:
+        fields["usage_details"] = usage.details
     elif not is_empty(attributes.get(langfuse.USAGE_DETAILS)):
         warn(fields, f"{langfuse.USAGE_DETAILS} holds no whole numbers by name and was left out")
+    if usage.unit:
+        fields["unit"] = usage.unit
+    for warning in usage.warnings:
+        warn(fields, warning)
+    if usage.service_tier:
+        parameters = parse_object(fields.get("model_parameters")) or {}
+        fields["model_parameters"] = dump_json({**parameters, "service_tier": usage.service_tier})
 
 
 def _put_cost(fields: dict[str, Any], attributes: Mapping[str, Any]) -> None:
