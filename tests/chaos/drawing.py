@@ -10,6 +10,7 @@ import orjson
 
 from tests.chaos.expected import Observation
 from tests.chaos.prices import MODELS, UNKNOWN_MODELS, cost_of
+from tests.chaos.repeats import MOST_COMPARED, nearest_with_figures
 from tests.chaos.texts import Texts
 
 MINUTE_US: Final = 60_000_000
@@ -20,6 +21,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NAMES: Final = tuple(name for model in MODELS for name in model.names) + UNKNOWN_MODELS
 _TYPES: Final = ("SPAN", "SPAN", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "GUARDRAIL", "EVENT", "EMBEDDING")
+_TELLING_AGAIN: Final = ("AGENT", "CHAIN")
 _LEVELS: Final = ("DEBUG", "WARNING", "ERROR", "ERROR")
 
 
@@ -66,6 +68,9 @@ class Drawing:
         for index in range(size):
             parent = found[self.rng.randrange(max(0, index - 6), index)].id if index else None
             found.append(self.observation(family, parent))
+        for one in reversed(found if size <= MOST_COMPARED else []):
+            if one.type in _TELLING_AGAIN and self.rng.random() < 0.5:
+                self._tell_again(one, found)
         return found
 
     def observation(self, family: Family, parent_id: str | None) -> Observation:
@@ -88,6 +93,19 @@ class Drawing:
         if one.type in ("GENERATION", "EMBEDDING"):
             self._draw_model(one, start_us, floats=family.floats)
         return one
+
+    def _tell_again(self, one: Observation, tree: list[Observation]) -> None:
+        """Let it tell the sum of what is below it, or nearly."""
+        below = nearest_with_figures(one, tree)
+        if not below:
+            return
+        one.model = self.rng.choice(_NAMES)
+        one.usage_details = {
+            "input": sum(other.input_tokens for other in below) + self.rng.choice((0, 0, 0, 1)),
+            "output": sum(other.output_tokens for other in below),
+            "total": sum(other.total_tokens for other in below) + self.rng.choice((0, 0, 0, 1)),
+        }
+        set_costs(one)
 
     def _draw_outcome(self, one: Observation) -> None:
         rng = self.rng

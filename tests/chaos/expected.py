@@ -16,7 +16,10 @@ MONEY_DIGITS: Final = 90
 
 @dataclass(slots=True)
 class Observation:
-    """An observation as it must be once all its events are in. `as_root`: it counts as a root, whatever its parent; no column."""
+    """An observation as it must be once all its events are in.
+
+    No columns: `as_root`: it counts as a root, whatever its parent; `declares_repeat`: it is told as one that repeats what is below it.
+    """
 
     trace_id: str
     id: str
@@ -52,6 +55,7 @@ class Observation:
     output: str | None = None
     metadata: dict[str, Any] | None = None
     as_root: bool = field(default=False, metadata={"column": False})
+    declares_repeat: bool = field(default=False, metadata={"column": False})
 
 
 @dataclass(slots=True)

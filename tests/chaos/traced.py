@@ -59,7 +59,7 @@ def tell_span(rng: random.Random, one: Observation, service: int) -> Span:
 def tell_foreign_span(rng: random.Random, one: Observation, service: int) -> Span:
     """The same by the conventions of OpenTelemetry and OpenInference; what these cannot say is taken from the observation.
 
-    An agent that repeats what its calls used is told as one, and must not be counted.
+    An agent that repeats what its calls used is told as one, and must not be counted if there are any.
     """
     one.type = {"EVENT": "TOOL", "SPAN": "AGENT"}.get(one.type, one.type)
     one.level, one.prompt_name, one.prompt_version = "ERROR" if one.level == "ERROR" else "DEFAULT", None, None
@@ -157,7 +157,7 @@ def _tell_foreign_bodies(attributes: dict[str, Value], one: Observation) -> None
 
 
 def _repeat_usage(rng: random.Random, one: Observation) -> None:
-    one.counted = False
+    one.declares_repeat = True
     one.model, one.usage_details = "gpt-4o-mini", {"input": 1_000, "output": 500, "total": 1_500}
     one.provided_cost_details = {"total": Decimal(repr(rng.random()))} if rng.random() < 0.5 else None
     set_costs(one)
@@ -165,10 +165,10 @@ def _repeat_usage(rng: random.Random, one: Observation) -> None:
 
 def _tell_foreign_model(attributes: dict[str, Value], one: Observation) -> None:
     usage = one.usage_details
-    if one.counted:
-        attributes["gen_ai.operation.name"] = "embeddings" if one.type == "EMBEDDING" else "chat"
-    else:
+    if one.declares_repeat:
         attributes["gen_ai.operation.name"] = "invoke_agent"
+    else:
+        attributes["gen_ai.operation.name"] = "embeddings" if one.type == "EMBEDDING" else "chat"
     attributes["gen_ai.request.model"] = one.model or ""
     for side, kinds in _FOREIGN_KINDS.items():
         attributes[f"gen_ai.usage.{side}_tokens"] = sum(usage.get(kind, 0) for kind in kinds)

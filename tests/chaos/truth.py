@@ -10,6 +10,7 @@ from tests.chaos.batched import Teller
 from tests.chaos.drawing import Drawing, instant, microseconds, with_other_prices
 from tests.chaos.expected import Expected, Seen
 from tests.chaos.rejected import Rejects
+from tests.chaos.repeats import mark_repeats
 from tests.chaos.requests import Request, Unit, make_requests
 from tests.chaos.scored import Scores
 from tests.chaos.shape import Shape
@@ -50,6 +51,7 @@ class World:
     def _expect(self, story: Story) -> None:
         expected = self.expected
         expected.traces[story.trace.id] = story.trace
+        mark_repeats(story.observations)
         for one in story.observations:
             expected.observations[one.trace_id, one.id] = one
         for named in story.named:

@@ -283,6 +283,9 @@ class BatchFolder:
         rejects += rejects_without_room(overflow, len(rejects), one.record.value, self._max_spans)
         for trace in fold.shrunk_traces():
             await self._refresh_extremes(trace)
+        turned = await self._aside(one.record, fold.find_turned)
+        for keys in EntityKeys(set(), turned, set()).slices(LOADED_KEYS):
+            await self._load_slice(keys)
         return await self._aside(one.record, fold.finish), rejects
 
     def _apply_changes(self, fold: Fold, changes: Sequence[Change]) -> list[str]:

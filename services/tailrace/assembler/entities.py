@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
 from tailrace.core.merge import Folded
 from tailrace.core.pricing import Priced, PriceTable, price_usage
+from tailrace.core.repeats import Figures, Member
 from tailrace.core.usage import Sums, usage_sums
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
@@ -51,7 +52,7 @@ class PricingInputs(NamedTuple):
 
 @dataclass(slots=True)
 class ObservationState:
-    """One observation. `day`, `created_us`: fixed at first sight. `last_origin`: the raw record that touched it last."""
+    """One observation. `day`, `created_us`: fixed at first sight. `is_repeat`: left out of sums. `last_origin`: the raw record that touched it last."""
 
     project_id: str
     trace_id: str
@@ -62,6 +63,7 @@ class ObservationState:
     day: date
     priced: Priced = _unpriced
     pricing_inputs: PricingInputs | None = None
+    is_repeat: bool = False
     last_origin: int = -1
 
     @property
@@ -86,8 +88,9 @@ class ObservationState:
         return self.is_root and (values.get("end_time") is not None or values.get("type") == "EVENT")
 
     @property
-    def counted(self) -> bool:
-        return not self.folded.values.get("uncounted")
+    def is_declared_repeat(self) -> bool:
+        """Whether its convention says that it repeats what is below it."""
+        return bool(self.folded.values.get("uncounted"))
 
     @property
     def is_error(self) -> bool:
@@ -130,18 +133,28 @@ class ObservationState:
         return Place(model, minute_of(self.start_us))
 
     def amounts(self) -> Amounts:
-        """What it adds to its trace's contributions; an uncounted observation adds its errors only."""
+        """What it adds to its trace's contributions; a repeat adds its errors only."""
         errors = int(self.is_error)
-        if not self.counted:
+        if self.is_repeat:
             return Amounts(errors=errors)
         sums = self.sums
         generations = int(self.folded.values.get("type") == "GENERATION")
         return Amounts(self.priced.total_cost or ZERO, sums.input, sums.output, sums.total, generations, errors)
 
+    def as_member(self) -> Member:
+        """What its trace must know of it to tell repeats."""
+        values = self.folded.values
+        given = self.priced.total_cost if values.get("provided_cost_details") else None
+        figures = Figures(*self.sums, given or ZERO)
+        return Member(values.get("parent_observation_id"), figures, self.is_declared_repeat, self.is_repeat)
+
 
 @dataclass(slots=True)
 class TraceState:
-    """One trace with its roll-up. `contributions`: what it adds to its user's windows, by (model, minute)."""
+    """One trace with its roll-up. `contributions`: what it adds to its user's windows, by (model, minute).
+
+    `members`: its observations by id, as long as there are few enough to compare their figures; None of a larger one.
+    """
 
     project_id: str
     id: str
@@ -156,6 +169,7 @@ class TraceState:
     amended: bool = False
     days: set[date] = field(default_factory=set[date])
     contributions: Contributions = field(default_factory=dict[Place, Amounts])
+    members: dict[str, Member] | None = field(default_factory=dict[str, Member])
     last_origin: int = -1
 
     @property

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Seen, TraceState, day_of
 from tailrace.assembler.rows import observation_body_row, observation_row, score_row, trace_body_row, trace_row
-from tailrace.assembler.state import PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
+from tailrace.assembler.state import ObservationKey, PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
 from tailrace.core.contributions import (
     NOTHING,
     ONE_TRACE,
@@ -23,6 +23,7 @@ from tailrace.core.contributions import (
 )
 from tailrace.core.merge import Change, Folded, lift, take
 from tailrace.core.pricing import PriceTable
+from tailrace.core.repeats import MOST_MEMBERS, find_declared, find_repeats
 from tailrace.wire.records import ObservationBodyRow, ObservationRow, ScoreRow, TraceBodyRow, TraceRow
 
 _NO_BODIES: Final = (None, None, None)
@@ -34,7 +35,7 @@ QUIET_US: Final = 60_000_000
 
 @dataclass(slots=True)
 class TraceTouch:
-    """A trace while one record is folded: what it was before, and what happened to it."""
+    """A trace while one record is folded: what it was before, and what happened to it. `turned`: members that became repeats, or are none now."""
 
     state: TraceState
     user_before: str | None
@@ -44,6 +45,7 @@ class TraceTouch:
     changed: bool = False
     body_changed: bool = False
     shrunk: bool = False
+    turned: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class Overflow(NamedTuple):
 
 
 class Fold:
-    """The fold of one raw record: `apply` each change, then `finish`."""
+    """The fold of one raw record: `apply` each change, `find_turned`, then `finish`."""
 
     def __init__(
         self, state: PartitionState, prices: PriceTable, *, origin: int, received_us: int, max_spans: int
@@ -109,10 +111,29 @@ class Fold:
         """Traces whose first start or last end has moved inwards: the caller looks up the other observations' extremes."""
         return [touch.state for touch in self._touched.values() if touch.shrunk]
 
+    def find_turned(self) -> set[ObservationKey]:
+        """Find what this record makes a repeat of others, or one no more; returns those that must be loaded before `finish`."""
+        missing: set[ObservationKey] = set()
+        for touch in self._touched.values():
+            members = touch.state.members
+            if not touch.changed or members is None:
+                continue
+            before = {id_ for id_, member in members.items() if member.is_repeat}
+            if len(members) > MOST_MEMBERS:
+                touch.state.members = None
+                now = find_declared(members)
+            else:
+                now = find_repeats(members)
+            touch.turned = frozenset(before ^ now)
+            keys = ((touch.state.project_id, touch.state.id, id_) for id_ in touch.turned)
+            missing.update(key for key in keys if key not in self._state.observations)
+        return missing
+
     def finish(self) -> FoldedRecord:
         """The rows as they are after this record, and what it does to the windows."""
         result = FoldedRecord(users=self._users, sessions=self._sessions)
         for touch in self._touched.values():
+            self._turn(touch)
             self._finish_trace(touch, result)
         for state, body_changed in self._observations.values():
             result.observations.append(observation_row(state))
@@ -157,6 +178,8 @@ class Fold:
             return
         state.reprice(self._prices)
         trace = touch.state
+        if trace.members is None:
+            state.is_repeat = state.is_declared_repeat
         add_amounts(trace.contributions, place, amounts.negated())
         trace.ended_roots -= ended
         new_start_us, new_end_us = _extent(state)
@@ -170,6 +193,8 @@ class Fold:
         )
         state.day = day_of(state.start_us)
         state.reprice(self._prices)
+        if touch.state.members is None:
+            state.is_repeat = state.is_declared_repeat
         self._state.place_observation(state)
         touch.state.observation_count += 1
         self._include(touch, state, body_changed=_bodies(state.folded) != _NO_BODIES)
@@ -183,10 +208,27 @@ class Fold:
         trace.days.add(state.day)
         trace.first_start_us = start_us if trace.first_start_us is None else min(trace.first_start_us, start_us)
         trace.last_end_us = end_us if trace.last_end_us is None else max(trace.last_end_us, end_us)
+        if trace.members is not None:
+            trace.members[state.id] = state.as_member()
         touch.changed = True
         state.updated_us, state.last_origin = self._received_us, self._origin
         _, before = self._observations.get(id(state), (state, False))
         self._observations[id(state)] = (state, before or body_changed)
+
+    def _turn(self, touch: TraceTouch) -> None:
+        """Take what became a repeat out of the trace's sums, and what is none any more back into them."""
+        trace = touch.state
+        for id_ in touch.turned:
+            state = self._state.observations.get((trace.project_id, trace.id, id_))
+            if state is None:
+                raise LookupError(f"the observation {id_} was to be loaded before the fold is finished")
+            add_amounts(trace.contributions, state.place, state.amounts().negated())
+            state.is_repeat = not state.is_repeat
+            add_amounts(trace.contributions, state.place, state.amounts())
+            if trace.members is not None:
+                trace.members[id_] = state.as_member()
+            state.updated_us, state.last_origin = self._received_us, self._origin
+            self._observations.setdefault(id(state), (state, False))
 
     def _touch(self, key: TraceKey) -> TraceTouch:
         touch = self._touched.get(key)

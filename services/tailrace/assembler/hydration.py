@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
-from tailrace.core.contributions import Amounts, Contributions, PartKey, Place
+from tailrace.core.contributions import ZERO, Amounts, Contributions, PartKey, Place
 from tailrace.core.money import money_text
 from tailrace.core.pricing import Priced
+from tailrace.core.repeats import MOST_MEMBERS, Figures, Member
 from tailrace.core.stamps import load_folded
 
 Row = dict[str, Any]
@@ -32,13 +33,16 @@ def trace_from_row(row: Row) -> TraceState:
         amended=row["amended"],
         days={date.fromisoformat(day) for day in row["days"]},
         contributions=contributions_from_json(row["contributions"]),
+        members=_members_from_json(row["members"]) if row["observation_count"] <= MOST_MEMBERS else None,
     )
 
 
 def observation_from_row(row: Row) -> ObservationState:
     """The state of a stored observation, with the price that it has."""
     provided = _money_by_key(row["provided_cost_details"])
-    values = {**row, "provided_cost_details": provided, "uncounted": not row["counted"]}
+    is_repeat = not row["counted"]
+    # Rows of the first release do not say what their convention says: there that alone made a repeat.
+    values = {**row, "provided_cost_details": provided, "uncounted": is_repeat or None}
     state = ObservationState(
         project_id=row["project_id"],
         trace_id=row["trace_id"],
@@ -47,6 +51,7 @@ def observation_from_row(row: Row) -> ObservationState:
         created_us=row["created"],
         updated_us=row["updated"],
         day=date.fromisoformat(row["day"]),
+        is_repeat=is_repeat,
         priced=Priced(
             cost_details=_money_by_key(row["cost_details"]) or {},
             total_cost=_money(row["total_cost"]),
@@ -98,6 +103,15 @@ def contributions_to_json(contributions: Contributions) -> str:
 def contributions_from_json(rows: list[list[Any]]) -> Contributions:
     """What `contributions_to_json` wrote, parsed."""
     return {Place(row[0], row[1]): Amounts(Decimal(row[2]), *row[3:]) for row in rows}
+
+
+def _members_from_json(rows: list[list[Any]] | None) -> dict[str, Member]:
+    """`[[id, parent, input, output, total, given cost, counted, declared], …]`; `declared` is null where the row alone tells it."""
+    members: dict[str, Member] = {}
+    for id_, parent_id, given, answered, total, cost, counted, declared in rows or ():
+        figures = Figures(given, answered, total, _money(cost) or ZERO)
+        members[id_] = Member(parent_id, figures, (not counted) if declared is None else declared, not counted)
+    return members
 
 
 def _money(text: str | None) -> Decimal | None:

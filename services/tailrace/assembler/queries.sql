@@ -41,10 +41,19 @@ select
                t.external_id, t.observation_count, t.ended_roots, t.amended, t.days, t.contributions, t.warnings, t.stamps,
                micros(t.timestamp) as timestamp, micros(t.first_start) as first_start, micros(t.last_end) as last_end,
                micros(t.last_received_at) as last_received, micros(t.created_at) as created, micros(t.updated_at) as updated,
-               b.input, b.output, b.metadata
+               b.input, b.output, b.metadata, members.found as members
         from unnest($2::text[], $3::text[]) as wanted (project_id, id)
         join traces t using (project_id, id)
         left join trace_bodies b on b.project_id = t.project_id and b.trace_id = t.id
+        left join lateral (
+            select json_agg(json_build_array(
+                o.id, o.parent_observation_id, o.input_tokens, o.output_tokens, o.total_tokens,
+                case when o.provided_cost_details <> '{}' then o.total_cost::text end,
+                o.counted, o.stamps -> 'v' -> 'uncounted'
+            )) as found
+            from observations o
+            where o.project_id = t.project_id and o.trace_id = t.id and o.day = any (t.days) and t.observation_count <= $9
+        ) as members on true
     ) as found) as traces,
     (select json_agg(row_to_json(found)) from (
         select o.project_id, o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.environment, o.level,

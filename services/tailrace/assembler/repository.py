@@ -23,6 +23,7 @@ from tailrace.assembler.hydration import (
 )
 from tailrace.assembler.state import EntityKeys, SessionKey, SharedKeys, UserKey
 from tailrace.core.contributions import Amounts, PartKey
+from tailrace.core.repeats import MOST_MEMBERS
 from tailrace.runtime.failures import WINDOW_RECORDS, FailureBudget
 from tailrace.runtime.postgres import load_queries
 
@@ -121,6 +122,7 @@ class Repository:
             *_columns(keys.traces, 2),
             *_columns(keys.observations, 3),
             *_columns(keys.scores, 2),
+            MOST_MEMBERS,
         )
         return LoadedEntities(
             _progress(row),

@@ -64,11 +64,11 @@ def observation_row(state: ObservationState) -> ObservationRow:
         output_price=priced.output_price,
         price_version=priced.price_version,
         pricing_tier=priced.tier,
-        counted=state.counted,
+        counted=not state.is_repeat,
         prompt_name=values.get("prompt_name"),
         prompt_version=values.get("prompt_version"),
         warnings=values.get("warnings") or [],
-        stamps=_stamps_text(state.folded, "observation", _hidden_end(state)),
+        stamps=_stamps_text(state.folded, "observation", _hidden(state)),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
     )
@@ -214,10 +214,15 @@ def _stamps_text(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) ->
     return orjson.dumps(dump_stamps(folded, kind, hidden)).decode()
 
 
-def _hidden_end(state: ObservationState) -> dict[str, int]:
-    """The end as it was sent, where the row shows the start instead."""
+def _hidden(state: ObservationState) -> dict[str, int | bool]:
+    """The end as it was sent, where the row shows the start instead; and what the convention says, where the row alone does not tell it."""
+    hidden: dict[str, int | bool] = {}
     end: int | None = state.folded.values.get("end_time")
-    return {} if end is None or end >= state.start_us else {"end_time": end}
+    if end is not None and end < state.start_us:
+        hidden["end_time"] = end
+    if state.is_repeat or state.is_declared_repeat:
+        hidden["uncounted"] = state.is_declared_repeat
+    return hidden
 
 
 def _hidden_times(state: TraceState) -> dict[str, int]:

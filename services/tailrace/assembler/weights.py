@@ -16,6 +16,7 @@ SMALL_BYTES: Final = 900
 _entity_bytes: Final = 900
 _contribution_bytes: Final = 500
 _day_bytes: Final = 80
+_member_bytes: Final = 400
 _node_bytes: Final = 160
 _number_bytes: Final = 32
 _decimal_bytes: Final = 104
@@ -29,7 +30,7 @@ def weigh_observation(state: ObservationState) -> int:
 def weigh_trace(state: TraceState) -> int:
     """A trace with its roll-up."""
     roll_up = _contribution_bytes * len(state.contributions) + _day_bytes * len(state.days)
-    return _weigh_folded(state.folded) + roll_up
+    return _weigh_folded(state.folded) + roll_up + _member_bytes * len(state.members or ())
 
 
 def weigh_score(state: ScoreState) -> int:

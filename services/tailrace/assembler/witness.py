@@ -50,4 +50,5 @@ class Witness:
         )
         for change in map_record(raw.headers, raw.value).changes:
             fold.apply(change)
+        fold.find_turned()
         fold.finish()
