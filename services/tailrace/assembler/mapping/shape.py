@@ -13,7 +13,7 @@ from tailrace.assembler.mapping.bodies import Bodies
 from tailrace.assembler.mapping.precedence import METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
 from tailrace.assembler.mapping.rules import Parameters, Rule
 from tailrace.assembler.mapping.tools import Tools
-from tailrace.core.usage_spans import UsagePlan, plan_usage
+from tailrace.core.usage_words import UsagePlan, plan_usage
 from tailrace.wire.otlp import SpanData
 
 T = TypeVar("T")
