@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndTimestamp
 
 from tailrace.admin.topics import create_topics
+from tailrace.edge import retention
 from tailrace.edge.publisher import PublishError, RawRecord
 from tailrace.edge.retention import RetentionGuard, endangered
 from tailrace.runtime.kafka import make_producer
@@ -18,6 +22,37 @@ from tests.edge.fakes import MemoryPublisher
 
 def test_a_partition_is_endangered_when_its_next_record_is_older_than_allowed() -> None:
     assert endangered({0: 10, 1: 10, 2: 0, 3: None}, {0: 8, 1: 9, 2: -1}) == [0]
+
+
+class _BusyLog:
+    """A consumer of a log to which a record comes between any two questions."""
+
+    def __init__(self) -> None:
+        self.end = 5
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, object]:
+        young = OffsetAndTimestamp(5, 0) if self.end > 5 else None
+        self.end += 1
+        return dict.fromkeys(times, young)
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        self.end += 1
+        return dict.fromkeys(partitions, self.end - 1)
+
+
+async def test_a_record_that_comes_while_it_looks_makes_nothing_look_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_consumer(*_: object, **__: object) -> _BusyLog:
+        return _BusyLog()
+
+    monkeypatch.setattr(retention, "make_consumer", make_consumer)
+
+    oldest = await retention._oldest_allowed(Kafka(), [0])  # pyright: ignore[reportPrivateUsage]
+
+    assert endangered(oldest, {0: 4}) == []
 
 
 @pytest.mark.integration

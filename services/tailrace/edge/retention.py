@@ -88,8 +88,9 @@ async def _oldest_allowed(settings: Kafka, partitions: Sequence[int]) -> dict[in
     try:
         await consumer.start()
         wanted = [TopicPartition(topic, partition) for partition in partitions]
-        found = await consumer.offsets_for_times(dict.fromkeys(wanted, since_ms))
+        # The ends first: a record that comes in between is young, and must not make those before it look forgotten.
         ends = await consumer.end_offsets(wanted)
+        found = await consumer.offsets_for_times(dict.fromkeys(wanted, since_ms))
     finally:
         await consumer.stop()
     return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in wanted}
