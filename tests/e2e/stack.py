@@ -57,7 +57,8 @@ class Stack:
             for name, value in os.environ.items()
             if not name.startswith("TAILRACE_") or name in {"TAILRACE_CACHE_DIR", "TAILRACE_TEST_CACHE"}
         }
-        self._environment |= {"TAILRACE_DATA_DIR": str(folder), "TAILRACE_PORT": str(free_port())}
+        ports = {"TAILRACE_PORT": str(free_port()), "TAILRACE_EDGE_GRPC_PORT": str(free_port())}
+        self._environment |= {"TAILRACE_DATA_DIR": str(folder), **ports}
 
     def up(self) -> str:
         """Starts it and returns what the user sees, whose last line starts with `ready`. Raises CommandFailedError."""
