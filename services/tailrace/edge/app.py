@@ -23,24 +23,13 @@ from tailrace.runtime.settings import Settings
 ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES)
 
 
-def create_app(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic | None = None) -> Starlette:
-    """The edge alone: its routes, its health, any origin allowed, JSON for every error. `traffic` is watched by who passes it."""
-    return app_of(make_edge(publisher, keys, settings, traffic))
-
-
-def make_edge(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic | None = None) -> Edge:
-    """What all ways into this process share."""
-    return Edge(
-        publisher,
-        keys,
-        settings,
-        traffic or Traffic(settings.edge),
-        LabelCap(settings.processing.max_metric_projects),
-    )
+def make_edge(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic) -> Edge:
+    """What all ways into this process share. `traffic` is watched by who passes it."""
+    return Edge(publisher, keys, settings, traffic, LabelCap(settings.processing.max_metric_projects))
 
 
 def app_of(edge: Edge) -> Starlette:
-    """The application of an edge that has other ways in too."""
+    """The edge's HTTP alone: its routes, its health, any origin allowed, JSON for every error."""
     app = Starlette(
         routes=[*routes(edge), Route("/api/public/health", _health)],
         middleware=[
