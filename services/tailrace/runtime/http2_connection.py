@@ -234,7 +234,9 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, stream_id: int, headers: Headers) -> None:
         if self._leaving or len(self._tasks) >= MOST_STREAMS:
-            self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+            # It may have been given up already.
+            with suppress(h2.exceptions.H2Error):
+                self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
             return
         self._active_at = time.monotonic()
         self._requests += 1
