@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -229,6 +231,14 @@ async def test_both_ways_in_are_one_edge(settings: Settings) -> None:
 
     assert (by_grpc.code, by_http.status_code) == ("OK", 200)
     assert len(stored) == 2
+
+
+def test_who_does_not_want_it_pays_nothing_for_it() -> None:
+    code = "import sys, tailrace.edge.main, tailrace.local.origin; print([n for n in ('h2', 'hpack', 'grpc') if n in sys.modules])"
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert shown == "[]\n"
 
 
 async def test_a_port_that_is_taken_is_said(settings: Settings) -> None:

@@ -57,7 +57,7 @@ class Client:
     async def begin(self, settings: dict[SettingCodes, int] | None = None) -> None:
         self.h2.initiate_connection()
         if settings:
-            self.h2.update_settings(dict(settings))
+            self.h2.update_settings({**settings})
         await self.flush()
         await self.until(h2.events.RemoteSettingsChanged)
 
