@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client import REGISTRY
 
 from tailrace.edge.grpc import grpc_handler
-from tailrace.runtime.http2_connection import Answer
+from tailrace.runtime.http2_stream import Answer
 from tailrace.runtime.keys import Quota
 from tests.edge.fakes import OTLP, EdgeUnderTest, full_key, scores_key
 from tests.edge.grpc_client import DEFLATE, GZIP, LOGS, METRICS, TRACES, GrpcClient, Reply, calling

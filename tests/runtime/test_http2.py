@@ -15,7 +15,8 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame
 
 from tailrace.local.ports import free_port
 from tailrace.runtime import http2, http2_connection
-from tailrace.runtime.http2_connection import MOST_RESETS, MOST_STREAMS, WINDOW_BYTES, Answer, Receive
+from tailrace.runtime.http2_connection import MOST_RESETS, MOST_STREAMS, WINDOW_BYTES
+from tailrace.runtime.http2_stream import Answer, Receive
 
 HEAD = [(":method", "POST"), (":path", "/echo"), (":scheme", "http"), (":authority", "x")]
 
@@ -224,6 +225,14 @@ async def test_an_answer_waits_for_a_window_that_opens_later() -> None:
         await client.flush()
 
         assert (await client.answer(stream_id))[0] == b"3"
+
+
+async def test_an_answer_that_is_let_through_by_nobody_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2_connection, "MOST_HEAD_SECONDS", 0.3)
+    async with serving(Echo()) as port, connected(port, {SettingCodes.INITIAL_WINDOW_SIZE: 0}) as client:
+        stream_id = await client.ask(b"abc")
+
+        assert (await client.until(h2.events.StreamReset, stream_id)).error_code == ErrorCodes.CANCEL
 
 
 async def test_more_requests_at_once_than_the_bound_end_the_connection() -> None:

@@ -19,7 +19,7 @@ from tailrace.edge.answers import refuse
 from tailrace.edge.body import inflate
 from tailrace.edge.endpoint import Edge, Endpoint, respond
 from tailrace.edge.otlp import drop_signal, take_traces
-from tailrace.runtime.http2_connection import Answer, Handler, Headers, Receive
+from tailrace.runtime.http2_stream import Answer, Handler, Headers, Receive
 
 _SERVICES: Final = "/opentelemetry.proto.collector."
 ENDPOINTS: Final = (

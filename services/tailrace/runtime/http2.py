@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tailrace.runtime.connections import MOST_CONNECTIONS
-from tailrace.runtime.http2_connection import Connection, Handler
+from tailrace.runtime.http2_connection import Connection
+from tailrace.runtime.http2_stream import Handler
 
 _LOOK_SECONDS: Final = 1.0
 

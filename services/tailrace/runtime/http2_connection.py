@@ -6,9 +6,8 @@ as of HTTP/1. A connection is renewed now and then, so that senders with a few l
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import h2.errors
 import h2.events
@@ -19,6 +18,7 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from tailrace.runtime.connections import MOST_HEAD_BYTES, MOST_HEAD_SECONDS
+from tailrace.runtime.http2_stream import Answer, Handler, Headers, Stream, scope_of
 from tailrace.runtime.log import get_logger
 
 log = get_logger(__name__)
@@ -44,66 +44,6 @@ _HTTP1_REFUSAL: Final = (
     % (len(_NOT_HTTP2), _NOT_HTTP2)
 )
 
-Headers = Sequence[tuple[bytes, bytes]]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-
-
-class Answer(NamedTuple):
-    """What a handler answers: a small body, and what follows it."""
-
-    status: int
-    headers: Headers
-    body: bytes = b""
-    trailers: Headers = ()
-
-
-Handler = Callable[[dict[str, Any], Receive], Awaitable[Answer]]
-"""Takes a request as ASGI describes it. It raises nothing, and goes on when its sender has gone, as it does under HTTP/1."""
-
-
-class _Stream:
-    """One request under way: what has come of its body and was not read yet."""
-
-    def __init__(self, connection: "Connection", stream_id: int) -> None:
-        self.stream_id = stream_id
-        self.ended = False
-        self.gone = False
-        self.changed = asyncio.Event()
-        self._connection = connection
-        self._body = bytearray()
-        self._unread_bytes = 0
-        self._told_end = False
-
-    def add(self, data: bytes, flow_bytes: int) -> None:
-        """`flow_bytes`: what it takes of the sender's window, padding included."""
-        self._body += data
-        self._unread_bytes += flow_bytes
-        self.changed.set()
-
-    def change(self, *, ended: bool = False, gone: bool = False) -> None:
-        self.ended |= ended
-        self.gone |= gone
-        self.changed.set()
-
-    def release(self) -> None:
-        """Give the sender its window back."""
-        self._body.clear()
-        self._connection.acknowledge(self.stream_id, self._unread_bytes)
-        self._unread_bytes = 0
-
-    async def receive(self) -> Message:
-        """The next piece of the body, as ASGI has it."""
-        while not self.gone and not self._body and (not self.ended or self._told_end):
-            self.changed.clear()
-            await self.changed.wait()
-        if self.gone:
-            return {"type": "http.disconnect"}
-        body = bytes(self._body)
-        self.release()
-        self._told_end = self.ended
-        return {"type": "http.request", "body": body, "more_body": not self.ended}
-
 
 class Connection(asyncio.Protocol):
     """One of `connections`, if there are not `most` already. HTTP/2's own state is h2's."""
@@ -124,7 +64,7 @@ class Connection(asyncio.Protocol):
         )
         self._h2.max_inbound_frame_size = _FRAME_BYTES
         self._transport: asyncio.Transport | None = None
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_bytes = b""
         self._spoke = False
@@ -174,7 +114,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def acknowledge(self, stream_id: int, size: int) -> None:
@@ -240,8 +180,8 @@ class Connection(asyncio.Protocol):
             return
         self._active_at = time.monotonic()
         self._requests += 1
-        stream = self._streams[stream_id] = _Stream(self, stream_id)
-        task = asyncio.create_task(self._respond(stream, _scope(headers)))
+        stream = self._streams[stream_id] = Stream(stream_id, self.acknowledge)
+        task = asyncio.create_task(self._respond(stream, scope_of(headers)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._requests >= MOST_REQUESTS:
@@ -254,11 +194,14 @@ class Connection(asyncio.Protocol):
         if self._resets > MOST_RESETS:
             self._close(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
 
-    async def _respond(self, stream: _Stream, scope: dict[str, Any]) -> None:
+    async def _respond(self, stream: Stream, scope: dict[str, Any]) -> None:
         try:
-            answer = await self._handler(scope, stream.receive)
+            await self._write(stream, await self._handler(scope, stream.receive))
+        except h2.exceptions.H2Error:
+            # The sender is gone, or lets no answer through.
             with suppress(h2.exceptions.H2Error):
-                await self._write(stream, answer)
+                self._h2.reset_stream(stream.stream_id, h2.errors.ErrorCodes.CANCEL)
+            self._flush()
         except Exception:
             log.exception("http2.request.failed")
             self.abort()
@@ -267,7 +210,7 @@ class Connection(asyncio.Protocol):
             del self._streams[stream.stream_id]
             self._active_at = time.monotonic()
 
-    async def _write(self, stream: _Stream, answer: Answer) -> None:
+    async def _write(self, stream: Stream, answer: Answer) -> None:
         if stream.gone:
             return
         stream_id, status = stream.stream_id, (b":status", b"%d" % answer.status)
@@ -282,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
         self._flush()
 
-    async def _wait_for_window(self, stream: _Stream, size: int) -> None:
+    async def _wait_for_window(self, stream: Stream, size: int) -> None:
         """Raises StreamClosedError when the sender goes away, or opens no window."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MOST_HEAD_SECONDS):
@@ -314,17 +257,3 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._transport is not None:
             self._transport.close()
-
-
-def _scope(headers: Headers) -> dict[str, Any]:
-    """What ASGI says of a request."""
-    named = dict(headers)
-    path, _, query = named.get(b":path", b"").partition(b"?")
-    return {
-        "type": "http",
-        "http_version": "2",
-        "method": named.get(b":method", b"").decode("latin-1"),
-        "path": path.decode("latin-1"),
-        "query_string": query,
-        "headers": [(name, value) for name, value in headers if not name.startswith(b":")],
-    }
