@@ -92,9 +92,9 @@ def test_images_are_pinned_by_tag_and_name_no_host() -> None:
 
 
 def test_the_origin_forwards_to_services_that_exist_on_the_port_that_they_listen_on() -> None:
-    targets = re.findall(r"reverse_proxy \{\$\w+:(\w+):(\d+)\}", (DEPLOY / "Caddyfile").read_text())
-    assert {name for name, _ in targets} == {"edge", "query"}
-    assert {port for _, port in targets} == {str(Process().http_port)}
+    targets = re.findall(r"reverse_proxy (?:h2c://)?\{\$\w+:(\w+):(\d+)\}", (DEPLOY / "Caddyfile").read_text())
+    grpc_port = OURS["edge"]["environment"]["TAILRACE_EDGE_GRPC_PORT"]
+    assert set(targets) == {(name, str(Process().http_port)) for name in ("edge", "query")} | {("edge", str(grpc_port))}
 
 
 def test_every_mounted_file_exists() -> None:

@@ -144,6 +144,12 @@ def test_every_process_is_probed_where_it_answers() -> None:
         assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "probes"}
 
 
+def test_the_edge_takes_grpc_where_its_port_says() -> None:
+    container = PROCESSES["edge"]["spec"]["template"]["spec"]["containers"][0]
+    ports = {one["name"]: str(one["containerPort"]) for one in container["ports"]}
+    assert read_env(K8S / "base/settings.env")["TAILRACE_EDGE_GRPC_PORT"] == ports["grpc"]
+
+
 def test_a_pod_gets_more_time_to_stop_than_its_process_takes_to_drain() -> None:
     for deployment in DEPLOYMENTS.values():
         pod = deployment["spec"]["template"]["spec"]
@@ -189,6 +195,7 @@ def test_the_origin_forwards_to_services_that_exist_by_the_rules_of_the_compose_
     assert addresses == {
         "EDGE_ADDRESS": f"tailrace-edge:{services['tailrace-edge']['http']}",
         "QUERY_ADDRESS": f"tailrace-query:{services['tailrace-query']['http']}",
+        "EDGE_GRPC_ADDRESS": f"tailrace-edge:{services['tailrace-edge']['grpc']}",
     }
     caddyfile = (K8S / "base/Caddyfile").read_text()
     assert set(re.findall(r"\{\$(\w+):", caddyfile)) == addresses.keys()
@@ -204,7 +211,7 @@ def test_network_policies_open_only_ports_that_containers_have() -> None:
         for rule in policy["spec"]["ingress"]
         for port in rule["ports"]
     }
-    assert opened == names == {"http", "probes"}
+    assert opened == names == {"http", "grpc", "probes"}
 
 
 def test_commands_of_the_readme_name_what_exists() -> None:

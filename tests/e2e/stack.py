@@ -47,23 +47,26 @@ class Credentials(NamedTuple):
 
 
 class Stack:
-    """The stack of one data folder. `credentials` are those that its last start printed."""
+    """The stack of one data folder. `credentials` and `grpc_url` are those that its last start printed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.credentials = Credentials("", "", "")
+        self.grpc_url = ""
         self._environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("TAILRACE_") or name in {"TAILRACE_CACHE_DIR", "TAILRACE_TEST_CACHE"}
         }
-        self._environment |= {"TAILRACE_DATA_DIR": str(folder), "TAILRACE_PORT": str(free_port())}
+        ports = {"TAILRACE_PORT": str(free_port()), "TAILRACE_EDGE_GRPC_PORT": str(free_port())}
+        self._environment |= {"TAILRACE_DATA_DIR": str(folder), **ports}
 
     def up(self) -> str:
         """Starts it and returns what the user sees, whose last line starts with `ready`. Raises CommandFailedError."""
         shown = self.tailrace("up", "--detach", seconds=START_SECONDS)
-        told = dict(re.findall(r"^(URL|public key|secret key) +(\S+)$", shown, re.MULTILINE))
+        told = dict(re.findall(r"^(URL|OTLP/gRPC|public key|secret key) +(\S+)$", shown, re.MULTILINE))
         self.credentials = Credentials(told["URL"], told["public key"], told["secret key"])
+        self.grpc_url = told["OTLP/gRPC"]
         return shown
 
     def down(self) -> str:

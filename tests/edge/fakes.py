@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tailrace.core.model import ProjectId
-from tailrace.edge.app import create_app
+from tailrace.edge.app import app_of, make_edge
 from tailrace.edge.publisher import PublishError, RawRecord
 from tailrace.edge.traffic import Traffic
 from tailrace.runtime.keys import KeyCache, KeysUnavailableError, Principal, Quota, StoredKey
@@ -73,9 +73,9 @@ class EdgeUnderTest:
         self.now = 1_800_000_000.0
         settings = Settings(edge=Edge(**limits))
         self.traffic = Traffic(settings.edge, clock=lambda: self.now)
-        app = create_app(self.publisher, KeyCache(self.store), settings, self.traffic)
+        self.edge = make_edge(self.publisher, KeyCache(self.store), settings, self.traffic)
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://edge"
+            transport=httpx.ASGITransport(app_of(self.edge), raise_app_exceptions=False), base_url="http://edge"
         )
 
     async def post(

@@ -52,14 +52,14 @@ def dsn_of(settings: Settings) -> str:
     return settings.postgres.dsn.reveal()
 
 
-async def add_key(settings: Settings) -> None:
+async def add_key(settings: Settings, name: str = "a") -> None:
     connection = await asyncpg.connect(dsn_of(settings))
     wanted = Bootstrap(
         organization_id="org",
         organization_name="Org",
-        project_id="project-a",
-        project_name="A",
-        public_key="pk-lf-a",
+        project_id=f"project-{name}",
+        project_name=name,
+        public_key=f"pk-lf-{name}",
         secret_key=Secret(SECRET),
     )
     await bootstrap_tenant(connection, wanted)

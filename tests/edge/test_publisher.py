@@ -79,8 +79,9 @@ async def read_raw_topic(settings: Kafka) -> list[RawRecord]:
 
 
 def _raw_record(message: Any) -> RawRecord:
-    assert message.key == b"project-a"
-    return RawRecord(message.partition, decode_raw_headers(dict(message.headers)), message.value)
+    headers = decode_raw_headers(dict(message.headers))
+    assert message.key == headers.project_id.encode()
+    return RawRecord(message.partition, headers, message.value)
 
 
 @asynccontextmanager

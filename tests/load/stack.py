@@ -61,7 +61,8 @@ def running_stack() -> Generator[Stack]:
     """A stack on free ports in a folder of its own, stopped and forgotten at the end."""
     with tempfile.TemporaryDirectory(prefix="tailrace-load-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder) / "data", free_port()
-        environment = {**os.environ, "TAILRACE_DATA_DIR": str(data), "TAILRACE_PORT": str(port)}
+        ports = {"TAILRACE_PORT": str(port), "TAILRACE_EDGE_GRPC_PORT": "0"}
+        environment = {**os.environ, "TAILRACE_DATA_DIR": str(data), **ports}
         subprocess.run(
             [sys.executable, "-m", "tailrace", "up", "--detach"], env=environment, check=True, stdout=sys.stderr
         )

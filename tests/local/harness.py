@@ -104,6 +104,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
         "TAILRACE_DATA_DIR": str(folder / "data"),
         "TAILRACE_CACHE_DIR": str(cache_dir()),
         "TAILRACE_PORT": str(free_port()),
+        "TAILRACE_EDGE_GRPC_PORT": str(free_port()),
         **settings,
     }
 

@@ -36,6 +36,7 @@ def test_a_first_start_prints_address_keys_snippet_and_ready(stack: Terminal) ->
     keys = json.loads(keys_file.read_text())
 
     assert re.search(r"^URL +http://localhost:\d+$", text, re.MULTILINE)
+    assert re.search(r"^OTLP/gRPC +http://localhost:\d+$", text, re.MULTILINE)
     assert f"public key  {keys['publicKey']}" in text
     assert f"secret key  {keys['secretKey']}" in text
     assert sum(line.startswith("    ") for line in stack.lines) >= 5
@@ -191,6 +192,17 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
         f"tailrace: port {port} is taken by another program: stop that one, or set TAILRACE_PORT to another port"
     )
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_port_for_grpc_that_is_taken_is_said_too(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        terminal = Terminal(tmp_path, TAILRACE_EDGE_GRPC_PORT=str(port))
+        assert terminal.wait_end() == 1
+
+    assert terminal.lines[-1] == (
+        f"tailrace: port {port} is taken by another program: stop that one, or set TAILRACE_EDGE_GRPC_PORT to another port, or to 0"
+    )
 
 
 def test_ctrl_c_while_it_starts_stops_what_has_started(tmp_path: Path) -> None:

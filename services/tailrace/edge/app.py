@@ -23,11 +23,15 @@ from tailrace.runtime.settings import Settings
 ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES)
 
 
-def create_app(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic | None = None) -> Starlette:
-    """The edge alone: its routes, its health, any origin allowed, JSON for every error. `traffic` is watched by who passes it."""
-    traffic = traffic or Traffic(settings.edge)
+def make_edge(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic) -> Edge:
+    """What all ways into this process share. `traffic` is watched by who passes it."""
+    return Edge(publisher, keys, settings, traffic, LabelCap(settings.processing.max_metric_projects))
+
+
+def app_of(edge: Edge) -> Starlette:
+    """The edge's HTTP alone: its routes, its health, any origin allowed, JSON for every error."""
     app = Starlette(
-        routes=[*routes(publisher, keys, settings, traffic), Route("/api/public/health", _health)],
+        routes=[*routes(edge), Route("/api/public/health", _health)],
         middleware=[
             Middleware(AllowAnyOrigin),
         ],
@@ -37,9 +41,8 @@ def create_app(publisher: Publisher, keys: KeyCache, settings: Settings, traffic
     return app
 
 
-def routes(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic) -> list[BaseRoute]:
-    """The write endpoints, for an origin that has other routes too. They take only POST."""
-    edge = Edge(publisher, keys, settings, traffic, LabelCap(settings.processing.max_metric_projects))
+def routes(edge: Edge) -> list[BaseRoute]:
+    """The write endpoints. They take only POST."""
     return [endpoint.route(edge) for endpoint in ENDPOINTS]
 
 

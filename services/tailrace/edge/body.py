@@ -49,7 +49,7 @@ async def read_body(
         raise refuse(415, f"expected gzip, deflate or no Content-Encoding, got {encoding[:50]!r}", "invalid_request")
     pieces: list[bytes] = []
     async with _within(seconds):
-        async for piece in stream if encoding in _PLAIN else _inflate(stream):
+        async for piece in stream if encoding in _PLAIN else inflate(stream):
             limit.take(len(piece), most)
             pieces.append(piece)
     return b"".join(pieces)
@@ -74,7 +74,8 @@ async def _within(seconds: float) -> AsyncGenerator[None]:
         raise refuse(408, f"the body took longer than {seconds:g} seconds", "timeout") from None
 
 
-async def _inflate(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def inflate(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """What gzip or zlib packed, in pieces of a bounded size. Raises Refusal."""
     inflater = _Inflater()
     async for chunk in stream:
         try:

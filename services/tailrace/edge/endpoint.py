@@ -140,13 +140,14 @@ class Endpoint(NamedTuple):
     named_auth_errors: bool = False
 
     def route(self, edge: Edge) -> Route:
-        async def respond(request: Request) -> Response:
-            return await _respond(self, edge, request)
+        async def answer(request: Request) -> Response:
+            return await respond(self, edge, request)
 
-        return Route(self.path, respond, methods=["POST"], name=self.name)
+        return Route(self.path, answer, methods=["POST"], name=self.name)
 
 
-async def _respond(endpoint: Endpoint, edge: Edge, request: Request) -> Response:
+async def respond(endpoint: Endpoint, edge: Edge, request: Request) -> Response:
+    """The answer to a request, whatever becomes of it. It raises nothing."""
     started = time.perf_counter()
     call: Call | None = None
     try:

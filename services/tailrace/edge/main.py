@@ -11,7 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from tailrace.edge.app import create_app
+from tailrace.edge.app import app_of, make_edge
+from tailrace.edge.endpoint import Edge
 from tailrace.edge.publisher import KafkaPublisher, Publisher
 from tailrace.edge.retention import RetentionGuard
 from tailrace.edge.traffic import Traffic
@@ -21,13 +22,13 @@ from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
 from tailrace.runtime.lifecycle import run_service
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
-from tailrace.runtime.settings import Settings
+from tailrace.runtime.settings import Settings, SettingsError
 from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions, until_stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """None: all is in the settings."""
-    parser.epilog = "Listens on TAILRACE_HTTP_PORT; needs TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN."
+    parser.epilog = "Listens on TAILRACE_HTTP_PORT, and for OTLP over gRPC on TAILRACE_EDGE_GRPC_PORT; needs TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN."
 
 
 def run(_: argparse.Namespace, settings: Settings) -> int:
@@ -51,11 +52,37 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
         watching = await stack.enter_async_context(
             in_background(watch_keys(keys, require_dsn(settings.postgres), stop), traffic.watch(pool, stop))
         )
-        app = create_app(publisher, keys, settings, traffic)
-        serving = await stack.enter_async_context(listening(app, settings.process))
+        edge = make_edge(publisher, keys, settings, traffic)
+        await stack.enter_async_context(taking_grpc(edge, stop))
+        serving = await stack.enter_async_context(listening(app_of(edge), settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)
         health.block("stop", "stopping")
+
+
+@asynccontextmanager
+async def taking_grpc(edge: Edge, stop: asyncio.Event) -> AsyncGenerator[None]:
+    """Take OTLP over gRPC too while the block runs, where the settings name a port; what is under way at `stop` has `drain_seconds` to finish.
+
+    Raises SettingsError when the port is taken.
+    """
+    process, port = edge.settings.process, edge.settings.edge.grpc_port
+    if not port:
+        yield
+        return
+    # Who does not want it pays nothing for it.
+    from tailrace.edge.grpc import grpc_handler  # noqa: PLC0415
+    from tailrace.runtime import http2  # noqa: PLC0415
+
+    serving = http2.listening(
+        grpc_handler(edge), host=process.host, port=port, stop=stop, drain_seconds=process.drain_seconds
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(serving)
+        except OSError as error:
+            raise SettingsError([f"TAILRACE_EDGE_GRPC_PORT: cannot listen on port {port}: {error.strerror}"]) from None
+        yield
 
 
 @asynccontextmanager

@@ -35,14 +35,14 @@ async def take_traces(call: Call) -> Response:
     return json_answer(_answer(split))
 
 
-async def drop_metrics(call: Call) -> Response:
-    """`POST /api/public/otel/v1/metrics`: 200, so that a generic exporter does not fail."""
+async def drop_signal(call: Call) -> Response:
+    """`POST /api/public/otel/v1/metrics`: 200, so that a generic exporter of what is not kept here does not fail."""
     await drop_body(call.request.stream(), most=call.edge.settings.edge.max_body_bytes)
     return json_answer({})
 
 
 TRACES: Final = Endpoint("otlp_traces", "/api/public/otel/v1/traces", take_traces)
-METRICS: Final = Endpoint("otlp_metrics", "/api/public/otel/v1/metrics", drop_metrics)
+METRICS: Final = Endpoint("otlp_metrics", "/api/public/otel/v1/metrics", drop_signal)
 
 
 def _bad_request(message: str) -> Refusal:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.edge import app as edge
-from tailrace.edge.main import publishing
+from tailrace.edge.main import publishing, taking_grpc
 from tailrace.edge.traffic import Traffic
 from tailrace.query import app as query
 from tailrace.runtime.http import listening
@@ -27,7 +27,7 @@ from tailrace.runtime.startup import in_background, pool_when_answered, until_st
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """None: all is in the settings."""
-    parser.epilog = "Listens on TAILRACE_HTTP_PORT; needs TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN."
+    parser.epilog = "Listens on TAILRACE_HTTP_PORT, and for OTLP over gRPC on TAILRACE_EDGE_GRPC_PORT; needs TAILRACE_KAFKA_BOOTSTRAP_SERVERS and TAILRACE_POSTGRES_DSN."
 
 
 def run(_: argparse.Namespace, settings: Settings) -> int:
@@ -55,7 +55,9 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
                 traffic.watch(pool, stop),
             )
         )
-        origin = one_origin(edge.create_app(publisher, keys, settings, traffic), query.create_app(pool, keys, settings))
+        writing = edge.make_edge(publisher, keys, settings, traffic)
+        await stack.enter_async_context(taking_grpc(writing, stop))
+        origin = one_origin(edge.app_of(writing), query.create_app(pool, keys, settings))
         serving = await stack.enter_async_context(listening(origin, settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ from tailrace.local.supervisor import Supervisor
 from tailrace.runtime.settings import Secret, Settings
 
 Announce = Callable[[str, str], None]
+
+OTLP_GRPC_PORT: Final = 4317
+"""Where exporters look for OTLP over gRPC, unless they are told otherwise."""
 
 # One Ctrl-C can arrive twice: from the terminal, and from the `make` that waits for us.
 _second_signal_seconds = 1.0
@@ -82,7 +86,7 @@ class _Start:
         self.cancelled = threading.Event()
 
     async def run(self, parts: Parts) -> tuple[Settings, Keys]:
-        settings = _with_origin(self._settings)
+        settings = _with_grpc_port(_with_origin(self._settings))
         own = [
             *(["kafka"] if settings.kafka.bootstrap_servers is None else []),
             *(["postgres"] if settings.postgres.dsn is None else []),
@@ -171,6 +175,19 @@ def _with_origin(settings: Settings) -> Settings:
         settings.process, http_port=port, public_url=f"http://localhost:{port}" if url == default_url else url
     )
     return msgspec.structs.replace(settings, process=process)
+
+
+def _with_grpc_port(settings: Settings) -> Settings:
+    host, wanted = settings.process.host, settings.edge.grpc_port
+    if wanted is None:
+        port = OTLP_GRPC_PORT if is_free(host, OTLP_GRPC_PORT) else free_port()
+    elif wanted and not is_free(host, wanted):
+        raise StackError(
+            f"port {wanted} is taken by another program: stop that one, or set TAILRACE_EDGE_GRPC_PORT to another port, or to 0"
+        )
+    else:
+        port = wanted
+    return msgspec.structs.replace(settings, edge=msgspec.structs.replace(settings.edge, grpc_port=port))
 
 
 async def _both(first: Awaitable[str], second: Awaitable[Secret]) -> tuple[str, Secret]:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +22,7 @@ from tailrace.local.welcome import welcome
 from tailrace.runtime.settings import Settings
 
 _poll_seconds = 0.1
+_grpc_line = "OTLP over gRPC on "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,13 +56,21 @@ async def _run(settings: Settings, parts: Parts, *, show_keys: bool) -> None:
     started = time.monotonic()
 
     def on_ready(settled: Settings, keys: Keys) -> None:
+        grpc_url = _grpc_url(settled)
         if show_keys:
-            say(welcome(keys, settled.process.public_url))
+            say(welcome(keys, settled.process.public_url, grpc_url))
+        elif grpc_url:
+            say(f"{_grpc_line}{grpc_url}")
         how_to_stop = "Ctrl-C stops it" if show_keys else "`tailrace down` stops it"
         say(f"ready after {time.monotonic() - started:.1f} s on {settled.process.public_url} ({how_to_stop})")
 
     say(f"tailrace {__version__}")
     await run_stack(settings, announce=announce, on_ready=on_ready, parts=parts)
+
+
+def _grpc_url(settings: Settings) -> str | None:
+    port = settings.edge.grpc_port
+    return f"http://{urlsplit(settings.process.public_url).hostname}:{port}" if port else None
 
 
 def announce(name: str, text: str) -> None:
@@ -96,14 +106,18 @@ def _detach(settings: Settings, parts: Parts) -> int:
 
 
 def _follow(supervisor: "subprocess.Popen[bytes]", lines: TextIO, data: DataDir) -> int:
+    grpc_url = None
     for line in _read_lines(supervisor, lines):
-        if line.startswith("ready"):
+        if line.startswith(_grpc_line):
+            grpc_url = line.removeprefix(_grpc_line)
+        elif line.startswith("ready"):
             if keys := read_keys(data.keys):
                 # Shown here, and never in the log.
-                say(welcome(keys, line.split(" on ", 1)[1].split(" ", 1)[0]))
+                say(welcome(keys, line.split(" on ", 1)[1].split(" ", 1)[0], grpc_url))
             say(line)
             return 0
-        print(line, file=sys.stderr if line.startswith("tailrace: ") else sys.stdout, flush=True)
+        else:
+            print(line, file=sys.stderr if line.startswith("tailrace: ") else sys.stdout, flush=True)
     return supervisor.wait()
 
 

@@ -10,12 +10,13 @@ with langfuse.start_as_current_observation(as_type="generation", name="hello", m
 langfuse.flush()"""
 
 
-def welcome(keys: Keys, url: str) -> str:
-    """Address, keys and a snippet for the Python SDK."""
+def welcome(keys: Keys, url: str, grpc_url: str | None = None) -> str:
+    """Addresses, keys and a snippet for the Python SDK."""
     snippet = _snippet.format(public=keys.public_key, secret=keys.secret_key, url=url)
     lines = [
         "",
         f"URL         {url}",
+        *([f"OTLP/gRPC   {grpc_url}"] if grpc_url else []),
         f"public key  {keys.public_key}",
         f"secret key  {keys.secret_key}",
         "",

@@ -226,6 +226,15 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
             0,
         ),
     ] = 200
+    grpc_port: Annotated[
+        int | None,
+        Meta(
+            "TAILRACE_EDGE_GRPC_PORT",
+            "port",
+            "The port of OTLP over gRPC; 0: none. When unset `tailrace up` takes 4317, or a free one where that is taken, and an edge alone has none.",
+            0,
+        ),
+    ] = None
     key_cache_size: Annotated[int, Meta("TAILRACE_EDGE_KEY_CACHE_SIZE", "keys", "API keys held in memory.", 1)] = 10_000
 
 
