@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
+from tailrace.core.charging import Priced
 from tailrace.core.contributions import Amounts, Contributions, PartKey, Place
 from tailrace.core.money import money_text
-from tailrace.core.pricing import Priced
 from tailrace.core.stamps import load_folded
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def observation_from_row(row: Row) -> ObservationState:
     """The state of a stored observation, with the price that it has."""
     provided = _money_by_key(row["provided_cost_details"])
     values = {**row, "provided_cost_details": provided, "uncounted": not row["counted"]}
-    state = ObservationState(
+    return ObservationState(
         project_id=row["project_id"],
         trace_id=row["trace_id"],
         id=row["id"],
@@ -57,8 +57,6 @@ def observation_from_row(row: Row) -> ObservationState:
             output_price=_money(row["output_price"]),
         ),
     )
-    state.pricing_inputs = state.inputs_of_price()
-    return state
 
 
 def score_from_row(row: Row) -> ScoreState:
