@@ -43,7 +43,8 @@ class OwnModelStore:
             version = _version_of(one)
             if version is not None:
                 versions[version.project_id].append(version)
-        return OwnModelsRead(row["now_us"] + EFFECTIVE_AFTER_US, row["last_version"], versions)
+        # Less one: the next writer may still read the same microsecond of the clock.
+        return OwnModelsRead(row["now_us"] + EFFECTIVE_AFTER_US - 1, row["last_version"], versions)
 
 
 def _version_of(row: Any) -> ModelVersion | None:
