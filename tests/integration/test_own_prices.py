@@ -7,14 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
-import msgspec
-import orjson
 import pytest
 
 from tailrace.assembler.own_model_store import OwnModelStore
 from tailrace.assembler.price_list import PriceList
 from tailrace.core.own_models import EFFECTIVE_AFTER_US, MODEL_LOCK
-from tailrace.query.model_requests import read_model
 from tailrace.query.sql import statement
 from tests.events import Event
 from tests.integration.partition import (
@@ -24,6 +21,7 @@ from tests.integration.partition import (
     read_everything,
     sum_law_differences,
 )
+from tests.own_models import write_model
 
 pytestmark = pytest.mark.integration
 
@@ -42,27 +40,6 @@ async def pool(postgres_dsn: str) -> AsyncGenerator[asyncpg.Pool]:
 async def now_us(pool: asyncpg.Pool) -> int:
     """The database's time, well before anything that a test writes."""
     return await pool.fetchval("select micros(now() - interval '1 minute')")
-
-
-async def write_model(pool: asyncpg.Pool, id_: str = "m", *, project_id: str = "p", **values: Any) -> int:
-    """Write a version as the API does; returns the instant from which it holds, which is past."""
-    body: dict[str, Any] = {"modelName": "ours", "matchPattern": "(?i)^(gpt-4o)$", "inputPrice": 1} | values
-    new = read_model(orjson.dumps(body))
-    await pool.execute(
-        statement("write_own_model"),
-        project_id,
-        id_,
-        *new[:4],
-        msgspec.json.encode(new.tiers).decode(),
-        *new[5:],
-        MODEL_LOCK,
-        EFFECTIVE_AFTER_US,
-    )
-    return await pool.fetchval(
-        "select micros(effective_at) from model_versions where project_id = $1 and id = $2 order by version desc limit 1",
-        project_id,
-        id_,
-    )
 
 
 def generation(span: str = "g", *, event: str = "e", kind: str = "generation-create", **body: Any) -> Event:

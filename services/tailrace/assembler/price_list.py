@@ -126,11 +126,9 @@ class PriceList:
     async def _read(self, source: OwnModelSource, missing: Collection[str]) -> None:
         asked_at = time.monotonic()
         read = await source.read(missing, self._own.keys(), self._last_version)
-        for project, versions in read.versions.items():
-            self._own[project] = OwnPrices(versions, self._shipped.usage_types, compile_stored)
-        for project in missing:
-            if project not in read.versions:
-                self._own[project] = _no_own
+        for project in {*missing, *read.versions}:
+            versions = read.versions.get(project)
+            self._own[project] = OwnPrices(versions, self._shipped.usage_types, compile_stored) if versions else _no_own
         while len(self._own) > MAX_PROJECTS + len(missing):
             self._own.popitem(last=False)
         self._until_us = max(self._until_us, read.until_us)

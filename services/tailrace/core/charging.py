@@ -96,7 +96,7 @@ def charge_usage(
     if given:
         return _priced_by_sender(given, price)
     if price is None or not price.takes(unit):
-        return Priced(cost_details={}, total_cost=None, model_id=price and price.model)
+        return Priced(cost_details={}, total_cost=None, model_id=None if price is None else price.model)
     tier = price.choose_tier(usage_details, attributes)
     counted = counted_keys(tier, usage_details)
     cost = {key: MONEY.multiply(charge.unit_price, usage_details[key]) for key, charge in counted.items()}
@@ -123,7 +123,7 @@ def _priced_by_sender(given: dict[str, Decimal], price: AnyPrice | None) -> Pric
     return Priced(
         cost_details=given if total is None else {**given, "total": total},
         total_cost=total,
-        model_id=price and price.model,
+        model_id=None if price is None else price.model,
         input_price=prices.get("input"),
         output_price=prices.get("output"),
         total_price=prices.get("total"),

@@ -1,7 +1,7 @@
 """Models as the public API shows them: an own one or a shipped one in, the same JSON out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -68,7 +68,7 @@ def shipped_model(model: PricedModel, now: datetime) -> dict[str, Any]:
 
 
 def _flat_prices(tiers: Sequence[AnyTier]) -> dict[str, Any]:
-    prices: Mapping[str, Decimal] = next((tier.prices for tier in tiers if tier.is_default), {})
+    prices = next(tier.prices for tier in tiers if tier.is_default)
     return {
         "inputPrice": embed_number(prices.get("input")),
         "outputPrice": embed_number(prices.get("output")),
