@@ -144,7 +144,7 @@ async def test_an_observation_that_moves_over_the_boundary_is_priced_anew(pool: 
     assert await sum_law_differences(pool) == {"minute": 0, "hour": 0, "day": 0}
 
 
-TIERS = [
+TIERS: list[dict[str, Any]] = [
     {"name": "Standard", "isDefault": True, "priority": 0, "conditions": [], "prices": {"input": 1}},
     {
         "name": "Priority",

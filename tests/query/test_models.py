@@ -302,53 +302,60 @@ async def test_a_fault_is_told_with_its_path(
 
 
 def tier(**values: Any) -> dict[str, Any]:
-    return {"name": "Standard", "isDefault": True, "priority": 0, "conditions": [], "prices": {"input": 1}} | values
+    whole: dict[str, Any] = {
+        "name": "Standard",
+        "isDefault": True,
+        "priority": 0,
+        "conditions": [],
+        "prices": {"input": 1},
+    }
+    return whole | values
 
 
 USAGE = {"usageDetailPattern": "a", "operator": "gt", "value": 1}
 
 
-@pytest.mark.parametrize(
-    ("tiers", "paths"),
-    [
-        ([], [[]]),
-        ("x", [[]]),
-        ([tier(isDefault=False, priority=1, conditions=[USAGE])], [[]]),
-        ([tier(), tier(name="b")], [[], []]),
-        ([tier(priority=1)], [[0]]),
-        ([tier(), tier(name="b", isDefault=None, priority=1)], [[1]]),
-        ([tier(name=None), 5], [[0, "name"], [1], [1, "priority"], [1], [1, "name"], [1, "prices"]]),
-        ([tier(prices={})], [[0, "prices"]]),
-        ([tier(prices={"input": -1, "": 1})], [[0, "prices", "input"], [0, "prices", ""]]),
-        ([tier(conditions="x")], [[0, "conditions"]]),
-        (
-            [
-                tier(),
-                tier(name="b", isDefault=False, priority=1, conditions=[USAGE | {"operator": "in", "value": "x"}]),
-            ],
-            [[1, "conditions", 0, "value"], [1, "conditions", 0, "operator"]],
-        ),
-        (
-            [
-                tier(),
-                tier(
-                    name="b",
-                    isDefault=False,
-                    priority=1,
-                    conditions=[{"source": "input", "key": "", "operator": "gt", "values": ["a", 1]}],
-                ),
-            ],
-            [[1, "conditions", 0, *end] for end in (["operator"], ["source"], ["key"], ["values", 1])],
-        ),
-        (
-            [
-                tier(),
-                tier(name="b", isDefault=False, priority=1, conditions=[USAGE | {"usageDetailPattern": "a{300}"}]),
-            ],
-            [[]],
-        ),
-    ],
-)
+BAD_TIERS: list[tuple[Any, list[list[Any]]]] = [
+    ([], [[]]),
+    ("x", [[]]),
+    ([tier(isDefault=False, priority=1, conditions=[USAGE])], [[]]),
+    ([tier(), tier(name="b")], [[], []]),
+    ([tier(priority=1)], [[0]]),
+    ([tier(), tier(name="b", isDefault=None, priority=1)], [[1]]),
+    ([tier(name=None), 5], [[0, "name"], [1], [1, "priority"], [1], [1, "name"], [1, "prices"]]),
+    ([tier(prices={})], [[0, "prices"]]),
+    ([tier(prices={"input": -1, "": 1})], [[0, "prices", "input"], [0, "prices", ""]]),
+    ([tier(conditions="x")], [[0, "conditions"]]),
+    (
+        [
+            tier(),
+            tier(name="b", isDefault=False, priority=1, conditions=[USAGE | {"operator": "in", "value": "x"}]),
+        ],
+        [[1, "conditions", 0, "value"], [1, "conditions", 0, "operator"]],
+    ),
+    (
+        [
+            tier(),
+            tier(
+                name="b",
+                isDefault=False,
+                priority=1,
+                conditions=[{"source": "input", "key": "", "operator": "gt", "values": ["a", 1]}],
+            ),
+        ],
+        [[1, "conditions", 0, *end] for end in (["operator"], ["source"], ["key"], ["values", 1])],
+    ),
+    (
+        [
+            tier(),
+            tier(name="b", isDefault=False, priority=1, conditions=[USAGE | {"usageDetailPattern": "a{300}"}]),
+        ],
+        [[]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("tiers", "paths"), BAD_TIERS)
 async def test_a_fault_in_a_tier_is_told_with_its_path(
     client: httpx.AsyncClient, tiers: Any, paths: list[list[str | int]]
 ) -> None:

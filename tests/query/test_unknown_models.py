@@ -1,5 +1,8 @@
 """What has no price: models as they were sent, with what they used."""
 
+from typing import Any
+
+import asyncpg
 import httpx
 import pytest
 
@@ -11,7 +14,7 @@ PATH = "/api/tailrace/v1/unknown-models"
 
 
 @pytest.fixture
-async def observed(seed: Seed) -> Seed:
+async def observed(seed: Seed, connection: "asyncpg.Connection[Any]") -> Seed:
     """Two unknown models, and observations that are of no unknown one."""
     await seed.trace("t")
     await seed.observation("a1", "t", model="mine/A", total_tokens=10)
@@ -22,7 +25,7 @@ async def observed(seed: Seed) -> Seed:
     await seed.observation("paid", "t", model="b", total_cost=1)
     await seed.observation("repeated", "t", model="b", counted=False)
     await seed.observation("none", "t")
-    other = Seed(seed._connection)
+    other = Seed(connection)
     await other.project()
     await other.trace("t")
     await other.observation("foreign", "t", model="foreign")

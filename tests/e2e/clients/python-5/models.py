@@ -58,7 +58,7 @@ with langfuse.start_as_current_observation(as_type="generation", name=name, mode
     )
     trace_id = generation.trace_id
 langfuse.flush()
-listed = models.list(page=1, limit=2)
+listed = models.list(page=1, limit=20)
 print(
     json.dumps(
         {
