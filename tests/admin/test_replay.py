@@ -14,7 +14,6 @@ from tailrace.admin.shadow_compare import Comparison, compare
 from tailrace.admin.shadow_swap import Swapped, Swapper
 from tailrace.assembler import batch
 from tailrace.assembler.mapping import Mapped, map_record
-from tailrace.core.own_models import EFFECTIVE_AFTER_US
 from tailrace.core.pricing import PriceTable
 from tailrace.meter.windows import LiveWindows, Version, key_of
 from tailrace.wire.topics import RawHeaders
@@ -436,7 +435,6 @@ async def test_a_changed_price_shows_in_what_it_prices_and_a_swap_reprices_that(
 async def test_a_replay_prices_by_the_own_models_of_the_time(live: Live, replay: Replay) -> None:
     """Whatever was changed since; what the live tables have of it is not asked."""
     await write_model(live.pool, "m", matchPattern="^of-our-own$")
-    await asyncio.sleep(EFFECTIVE_AFTER_US / 1_000_000)
     await live.send([generation("t1", "g1", model="of-our-own")])
     await live.settle()
     await write_model(live.pool, "m", matchPattern="^of-our-own$", inputPrice=2)

@@ -185,6 +185,7 @@ async def test_a_deleted_model_prices_nothing_that_comes_later(pool: asyncpg.Poo
     holds_us = await write_model(pool)
     await pool.fetchrow(statement("delete_own_model"), "p", "m", MODEL_LOCK, EFFECTIVE_AFTER_US)
     gone_us = await pool.fetchval("select micros(max(effective_at)) from model_versions")
+    await asyncio.sleep(EFFECTIVE_AFTER_US / 1_000_000)
     partition = Partition(pool)
 
     await fold(partition, ([generation("a")], holds_us), ([generation("b", event="e2")], gone_us))

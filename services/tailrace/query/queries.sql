@@ -186,7 +186,8 @@ from model_versions m where m.project_id = $1 and (m.superseded_at is null or m.
 -- name: write_own_model
 -- The next version of a model, or its first. The time of a version is taken under the lock that readers share (OwnModelStore).
 with locked as materialized (select pg_advisory_xact_lock($11)),
-moment as materialized (select clock_timestamp() as at, clock_timestamp() + make_interval(secs => $12::float8 / 1000000) as effective_at from locked),
+clock as materialized (select clock_timestamp() as at from locked),
+moment as (select at, at + make_interval(secs => $12::float8 / 1000000) as effective_at from clock),
 before as (
     update model_versions v set superseded_at = moment.effective_at from moment
     where v.project_id = $1 and v.id = $2 and v.superseded_at is null
@@ -201,7 +202,8 @@ returning {own_model_columns}
 -- name: delete_own_model
 -- From here on the model is gone; its versions stay, to explain what they priced.
 with locked as materialized (select pg_advisory_xact_lock($3)),
-moment as materialized (select clock_timestamp() as at, clock_timestamp() + make_interval(secs => $4::float8 / 1000000) as effective_at from locked),
+clock as materialized (select clock_timestamp() as at from locked),
+moment as (select at, at + make_interval(secs => $4::float8 / 1000000) as effective_at from clock),
 before as (
     update model_versions v set superseded_at = moment.effective_at from moment
     where v.project_id = $1 and v.id = $2 and v.superseded_at is null and not v.deleted
