@@ -11,6 +11,8 @@ from aiokafka import TopicPartition
 from tailrace.admin.raw_log import Bounds, RawLog, open_raw_log
 from tailrace.assembler.batch import BatchFolder, FoldFailedError, RawRecord
 from tailrace.assembler.letters import Doom
+from tailrace.assembler.own_model_store import OwnModelStore
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.model import ProjectId
 from tailrace.core.pricing import PriceTable
@@ -71,7 +73,7 @@ class Live:
         folder = BatchFolder(
             epoch,
             AssemblerRepository(self.pool),
-            self.prices,
+            PriceList(self.prices, OwnModelStore(self.pool, kept_days=8)),
             max_state_bytes=1 << 30,
             max_spans=50_000,
             budget=FailureBudget(),

@@ -21,6 +21,7 @@ from tests.admin.conftest import Outcome, Tailrace
 from tests.admin.live import Live, open_live
 from tests.events import Event, make_events
 from tests.integration.worker import generation
+from tests.own_models import write_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("kafka_bootstrap")]
 
@@ -425,9 +426,24 @@ async def test_a_changed_price_shows_in_what_it_prices_and_a_swap_reprices_that(
     assert [row for row, _, _ in found["observations"]] == ["p/t1/g1/2026-03-01"]
     assert "price_version" not in found["observations"][0][2]
     assert {"total_cost", "cost_details"} <= set(found["observations"][0][2])
+    assert compared["comparison"]["repriced"] == [{"live": "nobody", "rebuilt": known.version, "observations": 1}]
     assert await live.sum_law() == {0}
     assert await live.pool.fetchval("select sum(cost) from cost_parts where bucket = 'day' and user_id = 'ada'") > 0
     assert differences(await replay()) == {}
+
+
+async def test_a_replay_prices_by_the_own_models_of_the_time(live: Live, replay: Replay) -> None:
+    """Whatever was changed since; what the live tables have of it is not asked."""
+    await write_model(live.pool, "m", matchPattern="^of-our-own$")
+    await live.send([generation("t1", "g1", model="of-our-own")])
+    await live.settle()
+    await write_model(live.pool, "m", matchPattern="^of-our-own$", inputPrice=2)
+
+    compared = await replay()
+
+    assert await live.pool.fetchval("select total_cost from observations") == 1000
+    assert (compared["code"], differences(compared)) == (0, {})
+    assert compared["tables"]["observations"]["equal"] == 1
 
 
 class _Unknowing(PriceTable):

@@ -9,6 +9,7 @@ import pytest
 
 from tailrace.assembler.fold import Fold
 from tailrace.assembler.mapping import map_record
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.state import PartitionState
 from tailrace.core.pricing import load_price_table
 from tailrace.runtime.resources import schemas
@@ -91,7 +92,7 @@ def test_the_weight_of_state_is_within_twice_of_what_it_takes(shape: str) -> Non
 
 def _fold(state: PartitionState, offset: int, record: bytes) -> None:
     headers = RawHeaders("ingestion", "p", 1_772_366_400_000_000 + offset, 1)  # pyright: ignore[reportArgumentType]
-    fold = Fold(state, PRICES, origin=offset, received_us=headers.received_at_us, max_spans=50_000)
+    fold = Fold(state, PriceList(PRICES), origin=offset, received_us=headers.received_at_us, max_spans=50_000)
     for change in map_record(headers, record).changes:
         fold.apply(change)
     fold.finish()

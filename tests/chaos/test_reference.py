@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tailrace.assembler.batch import BatchFolder, RawRecord
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.pricing import PriceTable, load_price_table
 from tailrace.query.app import create_app
@@ -94,7 +95,9 @@ async def _fold(pool: asyncpg.Pool, number: int, log: list[RawRecord], prices: P
     repository = AssemblerRepository(pool)
     epoch = await repository.acquire_epoch(number)
     assert epoch is not None
-    folder = BatchFolder(epoch, repository, prices, max_state_bytes=100_000, max_spans=50_000, budget=FailureBudget())
+    folder = BatchFolder(
+        epoch, repository, PriceList(prices), max_state_bytes=100_000, max_spans=50_000, budget=FailureBudget()
+    )
     writer = PartitionWriter(SinkRepository(pool), fetch_raw, lambda _: None)
     position = 0
     for start in range(0, len(log), TOGETHER):

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.core.charging import Priced
 from tailrace.core.money import MONEY, add_money, money_text
 from tailrace.core.price_file import PriceFileError
-from tailrace.core.pricing import Priced, PriceTable, load_price_table, price_usage
+from tailrace.core.pricing import PriceTable, load_price_table, price_usage
 from tailrace.core.units import MAX_UNITS
 from tailrace.core.usage import normalise_usage, parse_usage_details, usage_from_attributes
 

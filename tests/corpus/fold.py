@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 
 from tailrace.assembler.batch import BatchFolder, RawRecord
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository
 from tailrace.core.pricing import PriceTable
 from tailrace.runtime.failures import FailureBudget
@@ -31,7 +32,7 @@ async def fold_corpus(pool: asyncpg.Pool, raw: Sequence[RawRecord], prices: Pric
     folder = BatchFolder(
         epoch._replace(number=EPOCH, owner=OWNER),
         repository,
-        prices,
+        PriceList(prices),
         max_state_bytes=1 << 30,
         max_spans=50_000,
         budget=FailureBudget(),

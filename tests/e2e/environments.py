@@ -130,14 +130,16 @@ class Environment:
             raise ClientFailedError(f"{self.client.name}: expected a line with traceIds, got: {output}") from error
         return RunResult(marker=marker, at=begun, trace_ids=trace_ids, output=output)
 
-    def read(self, arguments: Sequence[str], base_url: str, public_key: str, secret_key: str) -> str:
-        """Reads with the SDK's own read API and returns the line of JSON that the client made of the answers it parsed.
+    def read(
+        self, arguments: Sequence[str], base_url: str, public_key: str, secret_key: str, *, script: str = "read"
+    ) -> str:
+        """Calls the SDK's own API and returns the line of JSON that the client's script made of the answers it parsed.
 
-        `arguments` are the ids of a trace, its session and its user. Raises ClientFailedError as `run` does, also for a client
+        `arguments` of the script `read` are the ids of a trace, its session and its user. Raises ClientFailedError as `run` does, also for a client
         that has no read API.
         """
         variables = _with_node(_client_variables()) | self.client.variables(base_url, public_key, secret_key)
-        return _call([*self._command("read"), *arguments], self.home, variables, RUN_SECONDS).splitlines()[-1]
+        return _call([*self._command(script), *arguments], self.home, variables, RUN_SECONDS).splitlines()[-1]
 
     def _command(self, name: str) -> list[str]:
         if self.client.language == "python":

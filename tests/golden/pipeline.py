@@ -6,6 +6,7 @@ from typing import Any
 
 from tailrace.assembler.fold import Fold
 from tailrace.assembler.mapping import map_record
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.state import PartitionState
 from tailrace.core.model import ProjectId
 from tailrace.core.pricing import PriceTable
@@ -40,7 +41,7 @@ def fold_request(request: Request, prices: PriceTable) -> tuple[ObservationRow, 
     kind, payload = request
     mapped = map_record(RawHeaders(kind, ProjectId("project"), RECEIVED_US, 1), payload)
     assert mapped.rejects == []
-    fold = Fold(PartitionState(1 << 24), prices, origin=0, received_us=RECEIVED_US, max_spans=10)
+    fold = Fold(PartitionState(1 << 24), PriceList(prices), origin=0, received_us=RECEIVED_US, max_spans=10)
     for change in mapped.changes:
         fold.apply(change)
     folded = fold.finish()

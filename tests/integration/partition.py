@@ -7,6 +7,8 @@ import asyncpg
 import orjson
 
 from tailrace.assembler.batch import BatchFolder, RawRecord
+from tailrace.assembler.own_model_store import OwnModelStore
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository as AssemblerRepository
 from tailrace.core.pricing import load_price_table
 from tailrace.runtime.failures import FailureBudget
@@ -34,6 +36,7 @@ class Partition:
         self.raw: list[RawRecord] = []
         self.assembled: list[bytes] = []
         self.repository = AssemblerRepository(pool)
+        self.prices = PriceList(PRICES, OwnModelStore(pool, kept_days=8))
         self.folder: BatchFolder | None = None
         self._limits = (max_state_bytes, max_spans)
         self._position = 0
@@ -53,7 +56,7 @@ class Partition:
         assert epoch is not None
         state_bytes, spans = self._limits
         self.folder = BatchFolder(
-            epoch, self.repository, PRICES, max_state_bytes=state_bytes, max_spans=spans, budget=FailureBudget()
+            epoch, self.repository, self.prices, max_state_bytes=state_bytes, max_spans=spans, budget=FailureBudget()
         )
         return self.folder
 

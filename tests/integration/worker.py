@@ -8,7 +8,9 @@ from typing import Any
 import asyncpg
 
 from tailrace.assembler.app import Assembler
+from tailrace.assembler.own_model_store import OwnModelStore
 from tailrace.assembler.owner import Tools
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.state import PartitionState
 from tailrace.assembler.witness import Witness
@@ -57,16 +59,17 @@ class Worker:
         self.health = Health("assembler", stall_seconds=60, clock=self.clock)
         self.health.started()
         self.repository = repository or Repository(pool)
+        price_list = PriceList(prices, OwnModelStore(pool, kept_days=8))
         self.tools = Tools(
             log=self.log,
             repository=self.repository,
             sender=self.sender,
-            prices=prices,
+            prices=price_list,
             topics=TOPICS,
             partitions=1,
             limits=limits or Processing(),
             health=self.health,
-            witness=Witness(self.repository, self._fetch_raw, prices, limits or Processing()),
+            witness=Witness(self.repository, self._fetch_raw, price_list, limits or Processing()),
             fenced_pause_seconds=0.2,
         )
         self.assembler = Assembler(lambda: self.tools)

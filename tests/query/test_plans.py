@@ -40,10 +40,11 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
     )
     await connection.execute(
         """insert into observations (project_id, day, trace_id, id, partition, type, name, parent_observation_id, start_time, level,
-               environment, stamps, created_at, updated_at)
+               environment, model, stamps, created_at, updated_at)
            select project_id, (at at time zone 'UTC')::date, id, id || '-' || k, n % 8, case when k % 4 = 0 then 'GENERATION' else 'SPAN' end,
                   'name' || k, case when k > 1 then id || '-' || k - 1 end, at + k * interval '1 ms',
-                  case when k = 3 then 'ERROR' else 'DEFAULT' end, 'default', '{}', at, at
+                  case when k = 3 then 'ERROR' else 'DEFAULT' end, 'default',
+                  case when k = 4 and n % 20 = 0 then 'unknown' || n % 60 end, '{}', at, at
            from filled, generate_series(1, 5) k"""
     )
     await connection.execute(
@@ -63,6 +64,11 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
                total_tokens, generations, errors, traces, epoch, origin)
            select project_id, 'user' || n % 50, 'm' || k, b, date_trunc(b, at, 'UTC'), n, 1, 1, 1, 2, 1, 0, 1, 1, 1
            from filled, generate_series(1, 2) k, unnest(array['minute', 'hour', 'day']) b"""
+    )
+    await connection.execute(
+        """insert into model_versions (project_id, id, model_name, match_pattern, tiers, program, created_at, effective_at, superseded_at)
+           select project_id, id, id, id, '[{"name": "a", "isDefault": true, "priority": 0, "conditions": [], "prices": {}}]', 1, at, at,
+                  case when n % 40 > 0 then at end from filled"""
     )
     await connection.execute("analyze")
 
@@ -134,6 +140,10 @@ USUAL: list[tuple[str, dict[str, Any]]] = [
     ("/api/public/v3/scores", {"traceId": "t7,t8"}),
     ("/api/tailrace/v1/users", {"from": "2026-11-19T12:30:00Z", "to": "2026-11-21T12:00:00Z"}),
     ("/api/tailrace/v1/users", {"search": "user1"}),
+    ("/api/public/models", {}),
+    ("/api/public/models/t40", {}),
+    ("/api/tailrace/v1/unknown-models", {}),
+    ("/api/tailrace/v1/unknown-models", {"from": "2026-01-01"}),
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "minute"}),
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "day", "model": "m1"}),
     ("/api/tailrace/v1/traces/t7/tree", {"fields": "io"}),

@@ -29,9 +29,12 @@ from tailrace.admin.shadow_compare import Comparison, behind, compare, read_appl
 from tailrace.admin.shadow_rebuild import Manner, Rebuilder
 from tailrace.admin.shadow_span import Period, find_spans, note_moved
 from tailrace.admin.shadow_swap import Order, Swapped, Swapper, announce
+from tailrace.assembler.own_model_store import OwnModelStore
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.sender import SendError
 from tailrace.core.pricing import load_price_table
 from tailrace.runtime.log import configure_logging
+from tailrace.runtime.postgres import open_pool
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
 from tailrace.wire.topics import topics_of
@@ -157,17 +160,22 @@ async def _run(tools: Tools, order: Order | None) -> Report:
 
 async def _rebuild(tools: Tools, spans: Mapping[int, Bounds], partitions: int) -> int:
     settings = tools.settings
-    manner = Manner(
-        prices=load_price_table((schemas() / "prices.json").read_bytes()),
-        limits=settings.processing,
-        topics=topics_of(settings.kafka.topic_prefix),
-        partitions=partitions,
-    )
     progress = ProgressLine(
         "folded {done} of {total} raw records", sum(span.end - span.first for span in spans.values())
     )
     records = 0
-    async with tools.shadow.pool(settings.postgres) as pool:
+    async with (
+        tools.shadow.pool(settings.postgres) as pool,
+        await open_pool(settings.postgres, application="replay") as live,
+    ):
+        # What projects wrote of their own models is not rebuilt: it is asked of the live tables.
+        own_models = OwnModelStore(live, kept_days=settings.kafka.retention_days + 1)
+        manner = Manner(
+            prices=PriceList(load_price_table((schemas() / "prices.json").read_bytes()), own_models),
+            limits=settings.processing,
+            topics=topics_of(settings.kafka.topic_prefix),
+            partitions=partitions,
+        )
         rebuilder = Rebuilder(pool, manner, tools.period, progress)
         for partition, span in spans.items():
             records += await rebuilder.rebuild(partition, tools.log.read({partition: span}))
@@ -225,6 +233,8 @@ def _print(report: Report, *, as_json: bool) -> None:
     print(f"not compared, because such a trace has a share in them: {out.cost_parts} cost parts")
     if comparison.other_price_version:
         print(f"priced alike by another price table: {comparison.other_price_version} observations")
+    for one in comparison.repriced:
+        print(f"priced otherwise: {one.observations} observations, live by {one.live}, rebuilt by {one.rebuilt}")
     for table in comparison.tables:
         for one in table.first:
             print(f"{one.what.replace('_', ' ')}: {table.table} {one.row} {', '.join(one.columns)}".rstrip())

@@ -109,6 +109,15 @@ join observations l on l.project_id = s.project_id and l.trace_id = s.trace_id a
 where l.price_version is distinct from s.price_version and l.cost_details = s.cost_details
   and l.total_cost is not distinct from s.total_cost
 
+-- name: count_repriced
+-- Observations that cost something else, by what priced both sides; the most frequent pairs.
+select coalesce(l.price_version, 'nobody') as live, coalesce(s.price_version, 'nobody') as rebuilt, count(*) as observations
+from {shadow}.observations s
+join {shadow}.replay_compared c on c.kind = 'trace' and c.project_id = s.project_id and c.id = s.trace_id
+join observations l on l.project_id = s.project_id and l.trace_id = s.trace_id and l.id = s.id and l.day = s.day
+where (l.cost_details, l.total_cost) is distinct from (s.cost_details, s.total_cost)
+group by 1, 2 order by 3 desc, 1, 2 limit $1
+
 -- name: list_differences
 select name, what, columns from {shadow}.replay_differences where table_name = $1 order by number limit $2
 

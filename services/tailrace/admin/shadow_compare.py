@@ -52,12 +52,21 @@ class NotCompared(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cost_parts: int = 0
 
 
+class Repriced(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Observations whose cost differs, by what priced each side: a price table's version, `own:<model>@<version>`, or `nobody`."""
+
+    live: str
+    rebuilt: str
+    observations: int
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The whole report. `other_price_version`: observations that another price table priced alike."""
 
     tables: list[TableReport]
     not_compared: NotCompared
     other_price_version: int
+    repriced: list[Repriced]
     applied: dict[int, int]
 
     @property
@@ -85,6 +94,7 @@ async def compare(
             tables=tables,
             not_compared=await _count_not_compared(connection, shadow),
             other_price_version=await connection.fetchval(shadow.queries["count_other_versions"]),
+            repriced=[Repriced(**row) for row in await connection.fetch(shadow.queries["count_repriced"], NAMED)],
             applied=applied,
         )
 

@@ -16,9 +16,9 @@ from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedEr
 from tailrace.assembler.blame import Blame
 from tailrace.assembler.encoding import TooLargeError, encode_batch
 from tailrace.assembler.intake import BATCH_BYTES, BATCH_RECORDS
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Epoch, Progress
 from tailrace.assembler.repository import Repository as AssemblerRepository
-from tailrace.core.pricing import PriceTable
 from tailrace.runtime.failures import FailureBudget, SuspiciousRunError, TooManyFailuresError
 from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.settings import Processing
@@ -32,7 +32,7 @@ from tailrace.wire.topics import Topics, decode_raw_headers
 class Manner(NamedTuple):
     """How this release folds: its prices, its bounds, and the topics whose record limits hold."""
 
-    prices: PriceTable
+    prices: PriceList
     limits: Processing
     topics: Topics
     partitions: int

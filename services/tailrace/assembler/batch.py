@@ -14,13 +14,13 @@ from tailrace.assembler.entities import Seen, Sighting, TraceState
 from tailrace.assembler.fold import Fold, FoldedRecord
 from tailrace.assembler.letters import Doom, all_dead, dead_letter, rejects_without_room
 from tailrace.assembler.mapping import Mapped, Reject, map_record
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.rows import cost_part, session_row, user_row
 from tailrace.assembler.shelf import Shelf
 from tailrace.assembler.state import EntityKeys, PartitionState, PartState, SharedKeys
 from tailrace.core.contributions import NOTHING, Amounts, PartKey
 from tailrace.core.merge import Change
-from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
 from tailrace.runtime.failures import FailureBudget, TooManyFailuresError
 from tailrace.runtime.log import get_logger
@@ -143,7 +143,7 @@ class BatchFolder:
         self,
         epoch: Epoch,
         repository: Repository,
-        prices: PriceTable,
+        prices: PriceList,
         *,
         max_state_bytes: int,
         max_spans: int,
@@ -167,6 +167,7 @@ class BatchFolder:
         """
         mapped = await self._map_batch(batch, doomed)
         with blaming_batch(batch):
+            await self._load_prices(mapped)
             await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
         with blaming_batch(batch):
@@ -243,6 +244,11 @@ class BatchFolder:
         except TooManyFailuresError as error:
             error.args = (f"{error}; the record at {record.offset}: {doom.detail}",)
             raise
+
+    async def _load_prices(self, batch: Sequence[MappedRecord]) -> None:
+        await self._prices.prepare(
+            {one.headers.project_id for one in batch}, max(one.headers.received_at_us for one in batch)
+        )
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)
@@ -351,6 +357,7 @@ class BatchFolder:
         letters = [dead_letter(headers, number, reject) for number, reject in enumerate(rejects)]
         shared = self._shared_rows(record.offset, folded)
         metrics.assembler_folded.labels(headers.kind).inc(applied)
+        self._prices.count_unknown(folded.unknown)
         for reject in rejects:
             metrics.assembler_dead.labels(reject.reason).inc()
         return assemble_record(self.epoch, origin, folded, shared, (letters, counts))

@@ -1,15 +1,18 @@
 """What the assembler holds of traces, observations and scores: the merged state and the figures derived from it. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from tailrace.assembler.attributes import attribute_text
+from tailrace.assembler.price_list import PricesOfProject
+from tailrace.core.charging import Priced, charge_usage
 from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
 from tailrace.core.merge import Folded
-from tailrace.core.pricing import Priced, PriceTable, price_usage
+from tailrace.core.own_models import AttributeKey
 from tailrace.core.repeats import Figures, Member
 from tailrace.core.usage import Sums, usage_sums
 
@@ -41,13 +44,14 @@ def _day(number: int) -> date:
 
 
 class PricingInputs(NamedTuple):
-    """What an observation's price depends on."""
+    """What an observation's price depends on, besides the prices. `attributes`: of those that its project's tiers ask for."""
 
     model: str | None
     usage: Mapping[str, int]
     provided: Mapping[str, Decimal]
     start_us: int
-    unit: str
+    unit: str | None
+    attributes: tuple[str | None, ...]
 
 
 @dataclass(slots=True)
@@ -62,7 +66,6 @@ class ObservationState:
     updated_us: int
     day: date
     priced: Priced = _unpriced
-    pricing_inputs: PricingInputs | None = None
     is_repeat: bool = False
     last_origin: int = -1
 
@@ -96,25 +99,41 @@ class ObservationState:
     def is_error(self) -> bool:
         return self.folded.values.get("level") == "ERROR"
 
-    def reprice(self, table: PriceTable) -> None:
-        """Price again if anything that the price depends on has changed; else the old price, and its version, stay."""
-        inputs = self.inputs_of_price()
-        if inputs == self.pricing_inputs:
-            return
-        self.pricing_inputs = inputs
-        if inputs.model is None and not inputs.provided:
+    def price(self, prices: PricesOfProject) -> None:
+        """Give it the price that holds now."""
+        values = self.folded.values
+        model: str | None = values.get("model")
+        provided: Mapping[str, Decimal] | None = values.get("provided_cost_details")
+        if model is None and not provided:
             self.priced = _unpriced
-        else:
-            self.priced = price_usage(
-                table, inputs.model, inputs.usage, instant(inputs.start_us), inputs.provided, unit=inputs.unit
-            )
+            return
+        found = None if model is None else prices.match(model, instant(self.start_us))
+        self.priced = charge_usage(found, self.usage, provided or {}, values.get("unit"), self.attribute)
 
-    def inputs_of_price(self) -> "PricingInputs":
-        """All that its price depends on, besides the price table."""
-        provided: Mapping[str, Decimal] | None = self.folded.values.get("provided_cost_details")
-        unit: str | None = self.folded.values.get("unit")
+    def inputs_of_price(self, asked: Sequence[AttributeKey]) -> PricingInputs:
+        """All that its price depends on. While these stay as they are, so do its price and its version."""
+        values = self.folded.values
+        provided: Mapping[str, Decimal] | None = values.get("provided_cost_details")
         return PricingInputs(
-            self.folded.values.get("model"), self.usage, provided or {}, self.start_us, unit or "TOKENS"
+            values.get("model"),
+            self.usage,
+            provided or {},
+            self.start_us,
+            values.get("unit"),
+            tuple(self.attribute(*key) for key in asked),
+        )
+
+    def attribute(self, source: str, key: str) -> str | None:
+        """The text of a top-level key of its model parameters or its metadata."""
+        return attribute_text(self.folded, source, key)
+
+    @property
+    def is_of_unknown_model(self) -> bool:
+        """Whether it names a model that nobody knows a price for, and brings no cost itself."""
+        return (
+            self.priced.model_id is None
+            and self.folded.values.get("model") is not None
+            and not self.priced.cost_details
         )
 
     @property

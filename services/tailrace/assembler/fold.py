@@ -4,10 +4,12 @@ Deterministic and without I/O: the state holds all that the record touches befor
 It mutates the state, so a fold that raised leaves a state that must be thrown away.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Seen, TraceState, day_of
+from tailrace.assembler.price_list import PriceList, PricesOfProject
 from tailrace.assembler.rows import observation_body_row, observation_row, score_row, trace_body_row, trace_row
 from tailrace.assembler.state import ObservationKey, PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
 from tailrace.core.contributions import (
@@ -22,7 +24,6 @@ from tailrace.core.contributions import (
     part_keys,
 )
 from tailrace.core.merge import Change, Folded, lift, take
-from tailrace.core.pricing import PriceTable
 from tailrace.core.repeats import MOST_MEMBERS, find_declared, find_repeats
 from tailrace.wire.records import ObservationBodyRow, ObservationRow, ScoreRow, TraceBodyRow, TraceRow
 
@@ -50,7 +51,7 @@ class TraceTouch:
 
 @dataclass(slots=True)
 class FoldedRecord:
-    """What one raw record did. `deltas`: changes of cost parts. `shrunk`: traces whose first start or last end must be looked up."""
+    """What one raw record did. `deltas`: changes of cost parts. `unknown`: how many observations were given no price, by project and model."""
 
     observations: list[ObservationRow] = field(default_factory=list[ObservationRow])
     observation_bodies: list[ObservationBodyRow] = field(default_factory=list[ObservationBodyRow])
@@ -60,6 +61,7 @@ class FoldedRecord:
     deltas: dict[PartKey, Amounts] = field(default_factory=dict[PartKey, Amounts])
     users: list[tuple[UserKey, Seen]] = field(default_factory=list[tuple[UserKey, Seen]])
     sessions: list[tuple[SessionKey, Seen]] = field(default_factory=list[tuple[SessionKey, Seen]])
+    unknown: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
     def wants(self) -> SharedKeys:
         """The shared rows that must be in memory before the totals can be told."""
@@ -77,16 +79,17 @@ class Fold:
     """The fold of one raw record: `apply` each change, `find_turned`, then `finish`."""
 
     def __init__(
-        self, state: PartitionState, prices: PriceTable, *, origin: int, received_us: int, max_spans: int
+        self, state: PartitionState, prices: PriceList, *, origin: int, received_us: int, max_spans: int
     ) -> None:
         self._state = state
-        self._prices = prices
+        self._prices = prices.as_of(received_us)
         self._origin = origin
         self._received_us = received_us
         self._max_spans = max_spans
         self._touched: dict[TraceKey, TraceTouch] = {}
         self._observations: dict[int, tuple[ObservationState, bool]] = {}
         self._scores: dict[int, ScoreState] = {}
+        self._unknown: Counter[tuple[str, str]] = Counter()
         self._users: list[tuple[UserKey, Seen]] = []
         self._sessions: list[tuple[SessionKey, Seen]] = []
 
@@ -131,7 +134,7 @@ class Fold:
 
     def finish(self) -> FoldedRecord:
         """The rows as they are after this record, and what it does to the windows."""
-        result = FoldedRecord(users=self._users, sessions=self._sessions)
+        result = FoldedRecord(users=self._users, sessions=self._sessions, unknown=self._unknown)
         for touch in self._touched.values():
             self._turn(touch)
             self._finish_trace(touch, result)
@@ -174,9 +177,12 @@ class Fold:
         start_us, end_us = _extent(state)
         place, amounts, ended = state.place, state.amounts(), state.has_ended_as_root
         bodies = _bodies(state.folded)
+        prices = self._prices.of_project(change.project_id)
+        inputs = state.inputs_of_price(prices.attribute_keys)
         if not take(state.folded, change):
             return
-        state.reprice(self._prices)
+        if state.inputs_of_price(prices.attribute_keys) != inputs:
+            self._price(state, prices)
         trace = touch.state
         if trace.members is None:
             state.is_repeat = state.is_declared_repeat
@@ -192,12 +198,17 @@ class Fold:
             change.project_id, change.trace_id, change.id, lift(change), received, received, day_of(received)
         )
         state.day = day_of(state.start_us)
-        state.reprice(self._prices)
+        self._price(state, self._prices.of_project(change.project_id))
         if touch.state.members is None:
             state.is_repeat = state.is_declared_repeat
         self._state.place_observation(state)
         touch.state.observation_count += 1
         self._include(touch, state, body_changed=_bodies(state.folded) != _NO_BODIES)
+
+    def _price(self, state: ObservationState, prices: PricesOfProject) -> None:
+        state.price(prices)
+        if state.is_of_unknown_model:
+            self._unknown[state.project_id, state.folded.values["model"]] += 1
 
     def _include(self, touch: TraceTouch, state: ObservationState, *, body_changed: bool) -> None:
         """Count an observation, new or changed, into its trace."""

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
+from tailrace.core.charging import Priced
 from tailrace.core.contributions import ZERO, Amounts, Contributions, PartKey, Place
 from tailrace.core.money import money_text
-from tailrace.core.pricing import Priced
 from tailrace.core.repeats import MOST_MEMBERS, Figures, Member
 from tailrace.core.stamps import load_folded
 
@@ -43,7 +43,7 @@ def observation_from_row(row: Row) -> ObservationState:
     is_repeat = not row["counted"]
     # Rows of the first release do not say what their convention says: there that alone made a repeat.
     values = {**row, "provided_cost_details": provided, "uncounted": is_repeat or None}
-    state = ObservationState(
+    return ObservationState(
         project_id=row["project_id"],
         trace_id=row["trace_id"],
         id=row["id"],
@@ -62,8 +62,6 @@ def observation_from_row(row: Row) -> ObservationState:
             output_price=_money(row["output_price"]),
         ),
     )
-    state.pricing_inputs = state.inputs_of_price()
-    return state
 
 
 def score_from_row(row: Row) -> ScoreState:

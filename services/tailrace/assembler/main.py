@@ -9,7 +9,9 @@ from typing import Any
 import asyncpg
 
 from tailrace.assembler.app import Assembler, connect
+from tailrace.assembler.own_model_store import OwnModelStore
 from tailrace.assembler.owner import Tools, fenced_pause_seconds
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.sender import KafkaSender
 from tailrace.assembler.witness import Witness
@@ -17,6 +19,7 @@ from tailrace.core.pricing import load_price_table
 from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.lifecycle import run_service
+from tailrace.runtime.metrics import LabelCap
 from tailrace.runtime.postgres import require_dsn
 from tailrace.runtime.probes import Health
 from tailrace.runtime.raw_record import raw_reader
@@ -57,7 +60,11 @@ async def _run_app(
     app = make_faust_app(group, settings.kafka, datadir=datadir)
     sender = KafkaSender(settings.kafka, client_id="tailrace-assembler")
     repository = Repository(pool)
-    prices = load_price_table((schemas() / "prices.json").read_bytes())
+    prices = PriceList(
+        load_price_table((schemas() / "prices.json").read_bytes()),
+        OwnModelStore(pool, kept_days=settings.kafka.retention_days + 1),
+        LabelCap(settings.processing.max_metric_projects),
+    )
     tools = Tools(
         log=FaustTopic(app, topics.raw),
         repository=repository,

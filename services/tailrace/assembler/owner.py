@@ -13,10 +13,10 @@ from tailrace.assembler.batch import BatchFailedError, BatchFolder, FoldFailedEr
 from tailrace.assembler.blame import Blame
 from tailrace.assembler.encoding import TooLargeError, encode_batch
 from tailrace.assembler.intake import GAP_SECONDS, Intake, RawLog
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Epoch, Progress, Repository
 from tailrace.assembler.sender import Sender, SendError
 from tailrace.assembler.witness import Witness
-from tailrace.core.pricing import PriceTable
 from tailrace.runtime import metrics
 from tailrace.runtime.beat import next_beat
 from tailrace.runtime.failures import SuspiciousRunError, TooManyFailuresError
@@ -39,7 +39,7 @@ class Tools(NamedTuple):
     log: RawLog
     repository: Repository
     sender: Sender
-    prices: PriceTable
+    prices: PriceList
     topics: Topics
     partitions: int
     limits: Processing

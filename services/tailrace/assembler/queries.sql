@@ -134,3 +134,20 @@ select
     micros(max(greatest(coalesce(o.end_time, o.start_time), o.start_time))) as last_end
 from observations o
 where o.project_id = $2 and o.trace_id = $3 and o.day = any ($4::date[]) and o.id <> all ($5::text[])
+
+-- name: lock_own_models
+-- Wait until no version of an own model is being written, and let none be written before the end of the transaction.
+select pg_advisory_xact_lock_shared($1)
+
+-- name: find_changed_models
+-- The database's time, and which projects have versions of own models after $1.
+select micros(clock_timestamp()) as now_us, coalesce(max(v.version), $1) as last_version,
+       coalesce(array_agg(distinct v.project_id) filter (where v.project_id is not null), '{}') as changed
+from model_versions v where v.version > $1
+
+-- name: load_own_models
+-- All versions of own models of these projects, but for those that were replaced more than $2 days ago.
+select v.project_id, v.id, v.version, v.deleted, v.model_name, v.match_pattern, v.start_date as start, v.unit, v.tiers::text as tiers,
+       micros(v.effective_at) as effective_us, micros(v.created_at) as created_us
+from model_versions v
+where v.project_id = any ($1::text[]) and (v.superseded_at is null or v.superseded_at > now() - make_interval(days => $2))

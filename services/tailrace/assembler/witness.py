@@ -5,9 +5,9 @@ Nothing of what it folds to is kept or sent.
 
 from tailrace.assembler.fold import Fold
 from tailrace.assembler.mapping import map_record
+from tailrace.assembler.price_list import PriceList
 from tailrace.assembler.repository import Repository
 from tailrace.assembler.state import PartitionState
-from tailrace.core.pricing import PriceTable
 from tailrace.runtime.log import get_logger
 from tailrace.runtime.raw_record import FetchRaw, RawGoneError, RawOrigin
 from tailrace.runtime.settings import Processing
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 class Witness:
     """Tries the last record of a partition of which something was applied."""
 
-    def __init__(self, repository: Repository, fetch_raw: FetchRaw, prices: PriceTable, limits: Processing) -> None:
+    def __init__(self, repository: Repository, fetch_raw: FetchRaw, prices: PriceList, limits: Processing) -> None:
         self._repository = repository
         self._fetch_raw = fetch_raw
         self._prices = prices
@@ -33,6 +33,7 @@ class Witness:
             raw = await self._fetch_raw(partition, origin)
         except RawGoneError:
             return None
+        await self._prices.prepare({raw.headers.project_id}, raw.headers.received_at_us)
         try:
             self._fold(origin, raw)
         except Exception:

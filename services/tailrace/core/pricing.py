@@ -24,10 +24,8 @@ from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple
 
-import msgspec
-
+from tailrace.core.charging import Attributes, Charges, Priced, charge_usage, counted_keys, make_charges
 from tailrace.core.model_names import MAX_NAME_CHARACTERS, ModelNames
-from tailrace.core.money import MONEY, add_money
 from tailrace.core.price_file import (
     Operator,
     PricedModel,
@@ -39,9 +37,8 @@ from tailrace.core.price_file import (
     read_price_file,
 )
 
-_MAX_CACHED_NAMES: Final = 10_000
-_TOTALS: Final = frozenset({"total", "total_tokens", "totalTokens", "total_token_count", "totalTokenCount"})
-_COMPARE: Final[dict[Operator, Callable[[int, int], bool]]] = {
+MAX_CACHED_NAMES: Final = 10_000
+COMPARE: Final[dict[Operator, Callable[[int | Decimal, int | Decimal], bool]]] = {
     "gt": gt,
     "gte": ge,
     "lt": lt,
@@ -51,24 +48,16 @@ _COMPARE: Final[dict[Operator, Callable[[int, int], bool]]] = {
 }
 
 
-class Charge(NamedTuple):
-    """What one usage key is charged as. Of the keys with one `usage_type` the one with the lowest `rank` counts."""
-
-    usage_type: str
-    rank: int
-    unit_price: Decimal
-
-
 class Tier:
-    """One tier of a price, ready to charge."""
+    """One tier of a shipped price, ready to charge."""
 
     def __init__(self, tier: PriceTier, usage_types: tuple[UsageType, ...]) -> None:
         self.name = tier.name
         self.priority = tier.priority
         self.prices: Mapping[str, Decimal] = tier.prices
-        self.charges = _charges(tier.prices, usage_types)
+        self.charges: Charges = make_charges(tier.prices, usage_types)
         self._conditions = [
-            (re.compile(condition.usage_detail_pattern, re.IGNORECASE), _COMPARE[condition.operator], condition.value)
+            (re.compile(condition.usage_detail_pattern, re.IGNORECASE), COMPARE[condition.operator], condition.value)
             for condition in tier.conditions
         ]
 
@@ -91,34 +80,19 @@ class Price(NamedTuple):
     default: Tier
     conditional: tuple[Tier, ...]
 
-    def tier_of(self, usage: Mapping[str, int]) -> Tier:
-        """The tier that the usage falls into."""
+    def takes(self, unit: str | None) -> bool:
+        return self.unit == (unit or "TOKENS")
+
+    def choose_tier(self, usage: Mapping[str, int], attributes: Attributes) -> Tier:
+        """The tier that the usage falls into; no shipped tier asks for attributes."""
+        del attributes
         if self.conditional:
-            counted = {charge.usage_type: usage[key] for key, charge in _counted(self.default, usage).items()}
+            counted = {charge.usage_type: usage[key] for key, charge in counted_keys(self.default, usage).items()}
             whole = {**{key: units for key, units in usage.items() if key not in self.default.charges}, **counted}
             for tier in self.conditional:
                 if tier.holds(whole):
                     return tier
         return self.default
-
-
-class Priced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a usage cost.
-
-    `cost_details`: USD by usage key, with `total` if there is one. `model_id`: the normalised name, None if the model is unknown.
-    `price_version` and `tier`: what priced it; None if the sender did, or nobody. `input_price`, `output_price`,
-    `total_price`: USD per unit. `unpriced`: keys with units but without a price, sorted; the total is too low by them.
-    """
-
-    cost_details: dict[str, Decimal]
-    total_cost: Decimal | None
-    model_id: str | None = None
-    price_version: str | None = None
-    tier: str | None = None
-    input_price: Decimal | None = None
-    output_price: Decimal | None = None
-    total_price: Decimal | None = None
-    unpriced: tuple[str, ...] = ()
 
 
 class PriceTable:
@@ -127,7 +101,7 @@ class PriceTable:
     def __init__(self, file: PriceFile) -> None:
         self.version = file.version
         self.models = file.models
-        self._usage_types = file.usage_types
+        self.usage_types = file.usage_types
         self._names = _model_names(file)
         self._compiled: dict[str, list[tuple[datetime, datetime | None, Price]]] = {}
         self._cache: dict[str, list[tuple[datetime, datetime | None, Price]] | None] = {}
@@ -148,7 +122,7 @@ class PriceTable:
         found = self._names.find(model)
         dated = None if found is None else self._compile(found)
         if len(model) <= MAX_NAME_CHARACTERS:
-            if len(self._cache) >= _MAX_CACHED_NAMES:
+            if len(self._cache) >= MAX_CACHED_NAMES:
                 self._cache.clear()
             self._cache[model] = dated
         return dated
@@ -163,7 +137,7 @@ class PriceTable:
         return self._compiled[model.model]
 
     def _price(self, model: PricedModel, source: str, tiers: tuple[PriceTier, ...]) -> Price:
-        ready = [Tier(tier, self._usage_types) for tier in sorted(tiers, key=lambda tier: tier.priority)]
+        ready = [Tier(tier, self.usage_types) for tier in sorted(tiers, key=lambda tier: tier.priority)]
         return Price(model.model, model.provider, model.unit, source, self.version, ready[0], tuple(ready[1:]))
 
 
@@ -184,82 +158,7 @@ def price_usage(
     unit: str = "TOKENS",
 ) -> Priced:
     """What the usage of an observation that starts at `at` cost, by the rules of this module. `unit`: what the usage counts."""
-    price = None if model is None else table.match(model, at)
-    given = {key: cost for key, cost in ingested_cost.items() if cost is not None}
-    if given:
-        return _priced_by_sender(given, price)
-    if price is None or price.unit != unit:
-        return Priced(cost_details={}, total_cost=None, model_id=price and price.model)
-    tier = price.tier_of(usage_details)
-    counted = _counted(tier, usage_details)
-    cost = {key: MONEY.multiply(charge.unit_price, usage_details[key]) for key, charge in counted.items()}
-    if cost and "total" not in cost:
-        cost["total"] = add_money(cost.values())
-    return Priced(
-        cost_details=cost,
-        total_cost=cost.get("total"),
-        model_id=price.model,
-        price_version=price.version if cost else None,
-        tier=tier.name if cost else None,
-        input_price=tier.prices.get("input"),
-        output_price=tier.prices.get("output"),
-        total_price=tier.prices.get("total"),
-        unpriced=_unpriced(tier, usage_details),
-    )
-
-
-def _priced_by_sender(given: dict[str, Decimal], price: Price | None) -> Priced:
-    total = given.get("total")
-    if total is None and given.keys() <= {"input", "output"}:
-        total = add_money(given.values())
-    prices: Mapping[str, Decimal] = {} if price is None else price.default.prices
-    return Priced(
-        cost_details=given if total is None else {**given, "total": total},
-        total_cost=total,
-        model_id=price and price.model,
-        input_price=prices.get("input"),
-        output_price=prices.get("output"),
-        total_price=prices.get("total"),
-    )
-
-
-def _counted(tier: Tier, usage: Mapping[str, int]) -> dict[str, Charge]:
-    """The usage keys that are charged: each usage type once, by its first spelling."""
-    counted: dict[str, Charge] = {}
-    keys: dict[str, str] = {}
-    for key in usage:
-        charge = tier.charges.get(key)
-        if charge is None:
-            continue
-        other = keys.get(charge.usage_type)
-        if other is not None:
-            if counted[other].rank < charge.rank:
-                continue
-            del counted[other]
-        keys[charge.usage_type] = key
-        counted[key] = charge
-    return counted
-
-
-def _unpriced(tier: Tier, usage: Mapping[str, int]) -> tuple[str, ...]:
-    charges = tier.charges
-    missing = [key for key, units in usage.items() if units and key not in charges and key not in _TOTALS]
-    return tuple(sorted(missing)) if missing else ()
-
-
-def _charges(prices: Mapping[str, Decimal], usage_types: tuple[UsageType, ...]) -> dict[str, Charge]:
-    fallbacks = {usage_type.name: usage_type.fallback for usage_type in usage_types}
-    charges = {key: Charge(key, 0, price) for key, price in prices.items()}
-    for usage_type in usage_types:
-        name: str | None = usage_type.name
-        for _ in usage_types:  # as many steps as a chain without a circle can have
-            if name is None or name in prices:
-                break
-            name = fallbacks[name]
-        if name is not None and name in prices:
-            for rank, spelling in enumerate((usage_type.name, *usage_type.aliases)):
-                charges.setdefault(spelling, Charge(usage_type.name, rank, prices[name]))
-    return charges
+    return charge_usage(None if model is None else table.match(model, at), usage_details, ingested_cost, unit)
 
 
 def _model_names(file: PriceFile) -> ModelNames[PricedModel]:

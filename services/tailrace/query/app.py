@@ -1,5 +1,6 @@
-"""The read API as one Starlette application: which path goes to which handler. It reads Postgres and writes nothing."""
+"""The public API but for events, as one Starlette application: which path goes to which handler. It writes what projects configure, nothing else."""
 
+from functools import cache
 from typing import Any, Final
 
 import asyncpg
@@ -8,17 +9,21 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from tailrace.core.price_file import PricedModel, read_price_file
 from tailrace.query.database import Database
 from tailrace.query.endpoint import Clock, Endpoints, unrouted
+from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
 from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
 from tailrace.query.sessions import get_session, list_sessions
 from tailrace.query.traces import get_trace, list_traces
 from tailrace.query.trees import get_tree
+from tailrace.query.unknown_models import list_unknown_models
 from tailrace.query.users import list_users, list_windows
 from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
+from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
 
 REQUESTS_PER_CONNECTION: Final = 8
@@ -41,6 +46,7 @@ _handlers: Final = {
     "/api/tailrace/v1/users": list_users,
     "/api/tailrace/v1/users/{id:id}/windows": list_windows,
     "/api/tailrace/v1/traces/{id:id}/tree": get_tree,
+    "/api/tailrace/v1/unknown-models": list_unknown_models,
 }
 """Ids may hold slashes, raw or encoded, and any other character; what follows an id is found from the right end."""
 
@@ -66,7 +72,9 @@ def create_app(
     """The application over `pool` and `keys`, which their owner opens and closes."""
     most = settings.postgres.pool_size * REQUESTS_PER_CONNECTION
     endpoints = Endpoints(Database(pool), keys, max_requests=most, clock=clock)
+    models = Models(_shipped_models(), kept_days=settings.kafka.retention_days + 1)
     routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
+    routes += [endpoints.route(path, handler, method=method) for method, path, handler in models.handlers()]
     app = Starlette(
         routes=[Route("/api/public/health", health, methods=["GET"]), *routes],
         middleware=[Middleware(AllowAnyOrigin)],
@@ -74,3 +82,8 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+@cache
+def _shipped_models() -> tuple[PricedModel, ...]:
+    return read_price_file((schemas() / "prices.json").read_bytes()).models

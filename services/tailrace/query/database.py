@@ -1,4 +1,7 @@
-"""Reading: a pool of connections in, typed rows out. One request reads one snapshot; a pool without a free place says so in time."""
+"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one statement.
+
+A pool without a free place says so in time.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -53,6 +56,15 @@ class Database:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield Reader(connection)
+
+    async def write(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
+        """The first row that a statement which writes returns. It stands alone, so that no lock waits for this process.
+
+        Raises TimeoutError when no connection is free in time.
+        """
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            record = await connection.fetchrow(statement, *values)
+        return None if record is None else kind(**record)
 
 
 def _convert(kind: type[AnyRow], records: list[asyncpg.Record]) -> list[AnyRow]:

@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -25,6 +25,7 @@ from tailrace.query.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
+    TooLargeError,
     UnavailableError,
 )
 from tailrace.query.parameters import clean_text
@@ -36,17 +37,21 @@ from tailrace.runtime.postgres import OUTAGE_ERRORS
 log = get_logger(__name__)
 
 UNMATCHED: Final = "unmatched"
+MAX_BODY_BYTES: Final = 1024 * 1024
+BODY_SECONDS: Final = 30
+_WITH_BODY: Final = frozenset({"POST", "PUT"})
 Clock = Callable[[], datetime]
 
 
 class Call(NamedTuple):
-    """What a handler needs of a request. `id`: the one in the path, if the route has one."""
+    """What a handler needs of a request. `id`: the one in the path, if the route has one. `body`: of a POST or PUT."""
 
     principal: Principal
     database: Database
     query: QueryParams
     id: str
     now: datetime
+    body: bytes = b""
 
     @property
     def project_id(self) -> str:
@@ -72,13 +77,13 @@ class Endpoints:
         self._free = max_requests
         self._clock = clock or _utc_now
 
-    def route(self, path: str, handler: Handler) -> Route:
-        """A GET route for a key with full access."""
+    def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
+        """A route for a key with full access."""
 
         async def endpoint(request: Request) -> Response:
             return await self._respond(path, request, handler)
 
-        return Route(path, endpoint, methods=["GET"])
+        return Route(path, endpoint, methods=[method])
 
     async def _respond(self, route: str, request: Request, handler: Handler) -> Response:
         started = time.perf_counter()
@@ -109,7 +114,8 @@ class Endpoints:
         if principal.access != "full":
             raise ForbiddenError("this needs the public and the secret key as Basic authorization")
         id_ = clean_text(request.path_params.get("id", ""))
-        return Call(principal, self._database, request.query_params, id_, self._clock())
+        body = await _read_body(request) if request.method in _WITH_BODY else b""
+        return Call(principal, self._database, request.query_params, id_, self._clock(), body)
 
 
 class _Seen:
@@ -163,6 +169,24 @@ def _api_error(error: Exception) -> ApiError:
         return InvalidRequestError("the database cannot use one of the parameters")
     log.error("query.request.failed", exc_info=error)
     return ApiError("something went wrong on our side")
+
+
+async def _read_body(request: Request) -> bytes:
+    """Raises TooLargeError and InvalidRequestError."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+                pieces.append(piece)
+    except TimeoutError:
+        raise InvalidRequestError(f"the body took longer than {BODY_SECONDS} seconds") from None
+    except ClientDisconnect:
+        raise InvalidRequestError("the body ended too early") from None
+    return b"".join(pieces)
 
 
 def _render(build: Callable[[], Any]) -> bytes:

@@ -37,11 +37,40 @@ class InvalidRequestError(ApiError):
         return {"message": "Invalid request data", "error": [issue]}
 
 
+class InvalidBodyError(ApiError):
+    """A body that cannot be used; all its faults are told at once, each with the path to it."""
+
+    status = 400
+    name = "InvalidRequestError"
+
+    def __init__(self, faults: "list[InvalidRequestError]") -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self._faults = faults
+
+    def body(self) -> dict[str, Any]:
+        issues = [issue for fault in self._faults for issue in fault.body()["error"]]
+        return {"message": "Invalid request data", "error": issues}
+
+
 class TooMuchError(ApiError):
     """The answer would not fit; the message says how to ask for less."""
 
     status = 400
     name = "InvalidRequestError"
+
+
+class TooLargeError(ApiError):
+    """The request's body would not fit."""
+
+    status = 413
+    name = "InvalidRequestError"
+
+
+class ConflictError(ApiError):
+    """Somebody else changed it at the same time."""
+
+    status = 409
+    name = "LangfuseConflictError"
 
 
 class ForbiddenError(ApiError):

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import orjson
 
 from tailrace.core.money import add_money
+from tailrace.core.own_models import own_model_id
 from tailrace.query.json_text import (
     embed_instant,
     embed_json,
@@ -45,7 +46,7 @@ def observation_v1(project_id: str, one: ObservationRead, body: ObservationBody 
         "output": None if body is None else embed_text(body.output),
         "metadata": {} if body is None else embed_object(body.metadata),
         "model": one.model,
-        "modelId": one.model_id,
+        "modelId": _model_id(one),
         "modelParameters": embed_json(one.model_parameters),
         **_prompt(one),
         "usage": {**tokens, "total": total, "unit": one.unit or "TOKENS"},
@@ -82,7 +83,7 @@ def observation_v2(
         shape["metadata"] = flat if "io" in groups else shorten_values(flat, expanded)
     with_prices = "model" in groups
     shape |= {
-        "modelId": one.model_id if with_prices else None,
+        "modelId": _model_id(one) if with_prices else None,
         "inputPrice": embed_money(one.input_price) if with_prices else None,
         "outputPrice": embed_money(one.output_price) if with_prices else None,
         "totalPrice": None,
@@ -193,9 +194,14 @@ def _model(one: ObservationRead) -> dict[str, Any]:
     return {
         "model": one.model,
         "providedModelName": one.model,
-        "internalModelId": one.model_id,
+        "internalModelId": _model_id(one),
         "modelParameters": embed_json(one.model_parameters),
     }
+
+
+def _model_id(one: ObservationRead) -> str | None:
+    """What `GET /models/{id}` finds."""
+    return own_model_id(one.price_version) or one.model_id
 
 
 def _usage(one: ObservationRead) -> dict[str, Any]:

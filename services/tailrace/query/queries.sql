@@ -41,7 +41,7 @@ select s.trace_id, s.id from scores s where s.project_id = $1 and s.trace_id = a
 o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.start_time, o.end_time, o.completion_start_time, o.environment, o.level,
 o.status_message, o.version, o.is_root, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
 o.usage_details::text as usage_details, o.cost_details::text as cost_details, o.unit, o.total_tokens, o.total_cost, o.input_price,
-o.output_price, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.created_at, o.updated_at
+o.output_price, o.price_version, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.created_at, o.updated_at
 
 -- name: trace_of_observation_columns
 t.user_id, t.session_id, t.name as trace_name, t.tags, t.release, coalesce(t.public, false) as public,
@@ -152,3 +152,75 @@ where p.project_id = $1 and p.user_id = $2 and p.bucket = $3 and p.bucket_start 
 group by p.bucket_start
 having sum(p.cost) <> 0 or sum(p.total_tokens) <> 0 or sum(p.generations) <> 0 or sum(p.errors) <> 0
 order by p.bucket_start limit $7
+
+-- name: own_model_columns
+m.id, m.version, m.model_name, m.match_pattern, m.start_date, m.unit, m.tiers::text as tiers, m.tokenizer_id,
+m.tokenizer_config::text as tokenizer_config, m.created_at, m.program
+
+-- name: list_own_models
+-- A page of the models that a project has now.
+select {own_model_columns} from model_versions m
+where m.project_id = $1 and m.superseded_at is null and not m.deleted
+order by m.model_name, m.start_date desc nulls last, m.created_at desc, m.id limit $2 offset $3
+
+-- name: get_own_model
+-- One model as it is now.
+select {own_model_columns} from model_versions m where m.project_id = $1 and m.id = $2 and m.superseded_at is null and not m.deleted
+
+-- name: get_own_model_by_name
+-- The newest model of a name, for rows that tell only that.
+select {own_model_columns} from model_versions m where m.project_id = $1 and m.model_name = $2 and m.superseded_at is null and not m.deleted
+order by m.start_date desc nulls last, m.created_at desc, m.id limit 1
+
+-- name: count_own_models
+-- How many there are.
+select count(*) from model_versions m where m.project_id = $1 and m.superseded_at is null and not m.deleted
+
+-- name: measure_own_models
+-- What a project's own models take: how many others than $2 there are, what matching one name against these costs, and how many versions are kept.
+select count(*) filter (where m.superseded_at is null and not m.deleted and m.id <> $2) as models,
+       coalesce(sum(m.program) filter (where m.superseded_at is null and not m.deleted and m.id <> $2), 0)::bigint as program,
+       count(*) as versions
+from model_versions m where m.project_id = $1 and (m.superseded_at is null or m.superseded_at > now() - make_interval(days => $3))
+
+-- name: write_own_model
+-- The next version of a model, or its first. The time of a version is taken under the lock that readers share (OwnModelStore).
+with locked as materialized (select pg_advisory_xact_lock($11)),
+clock as materialized (select clock_timestamp() as at from locked),
+moment as (select at, at + make_interval(secs => $12::float8 / 1000000) as effective_at from clock),
+before as (
+    update model_versions v set superseded_at = moment.effective_at from moment
+    where v.project_id = $1 and v.id = $2 and v.superseded_at is null
+    returning case when v.deleted then null else v.created_at end as created_at
+)
+insert into model_versions as m (project_id, id, model_name, match_pattern, start_date, unit, tiers, tokenizer_id, tokenizer_config, program,
+    created_at, effective_at)
+select $1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::jsonb, $10, coalesce((select before.created_at from before), moment.at), moment.effective_at
+from moment
+returning {own_model_columns}
+
+-- name: delete_own_model
+-- From here on the model is gone; its versions stay, to explain what they priced.
+with locked as materialized (select pg_advisory_xact_lock($3)),
+clock as materialized (select clock_timestamp() as at from locked),
+moment as (select at, at + make_interval(secs => $4::float8 / 1000000) as effective_at from clock),
+before as (
+    update model_versions v set superseded_at = moment.effective_at from moment
+    where v.project_id = $1 and v.id = $2 and v.superseded_at is null and not v.deleted
+    returning v.*
+)
+insert into model_versions as m (project_id, id, model_name, match_pattern, start_date, unit, tiers, tokenizer_id, tokenizer_config, program,
+    deleted, created_at, effective_at)
+select b.project_id, b.id, b.model_name, b.match_pattern, b.start_date, b.unit, b.tiers, b.tokenizer_id, b.tokenizer_config, 0, true,
+       b.created_at, b.superseded_at
+from before b
+returning {own_model_columns}
+
+-- name: list_unknown_models
+-- Models as they were sent that nobody knows a price for, over the starts of their observations.
+select o.model, count(*) as observations, sum(o.total_tokens)::numeric as tokens, min(o.start_time) as first_seen_at,
+       max(o.start_time) as last_seen_at, count(*) over () as total
+from observations o
+where o.project_id = $1 and o.start_time >= $2 and o.start_time < $3
+  and o.model is not null and o.model_id is null and o.total_cost is null and o.counted
+group by o.model order by count(*) desc, o.model limit $4 offset $5

@@ -68,6 +68,7 @@ class ObservationRead(Row, frozen=True, kw_only=True, gc=False):
     total_cost: Decimal | None
     input_price: Decimal | None
     output_price: Decimal | None
+    price_version: str | None
     pricing_tier: str | None
     counted: bool
     prompt_name: str | None
@@ -168,3 +169,38 @@ class WindowRead(Row, frozen=True, kw_only=True, gc=False):
     tokens: int
     generations: int
     errors: int
+
+
+class OwnModelRead(Row, frozen=True, kw_only=True, gc=False):
+    """A project's own model as it is now."""
+
+    id: str
+    version: int
+    model_name: str
+    match_pattern: str
+    start_date: datetime | None
+    unit: str | None
+    tiers: str
+    tokenizer_id: str | None
+    tokenizer_config: str | None
+    created_at: datetime
+    program: int
+
+
+class OwnModelsTake(Row, frozen=True, kw_only=True, gc=False):
+    """What a project's own models take of what pricing may take: how many, instructions of their patterns, versions."""
+
+    models: int
+    program: int
+    versions: int
+
+
+class UnknownModel(Row, frozen=True, kw_only=True, gc=False):
+    """A model that has no price, over a period; `total` counts the models on all pages."""
+
+    model: str
+    observations: int
+    tokens: Decimal
+    first_seen_at: datetime
+    last_seen_at: datetime
+    total: int

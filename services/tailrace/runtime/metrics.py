@@ -72,6 +72,12 @@ assembler_fold_seconds = Histogram(
 )
 assembler_batch = Histogram("tailrace_assembler_batch_records", "Raw records folded together.", buckets=_size_buckets)
 
+assembler_unknown_models = Counter(
+    "tailrace_assembler_unknown_model_observations",
+    "Observations that were given no price, because nobody knows their model; by the name that was sent.",
+    ["project", "model"],
+)
+
 # Meter
 meter_cost = Counter(
     "tailrace_meter_cost_usd",
