@@ -16,7 +16,7 @@ from tests.frameworks.catalogue import Run
 
 REPOSITORY: Final = Path(__file__).parents[2]
 INSTALL_SECONDS: Final = 900
-RUN_SECONDS: Final = 180
+RUN_SECONDS: Final = 600
 _UV: Final = "uv==0.13.9"
 _GENTLY: Final = ("nice", "-n", "15", "ionice", "-c3")
 

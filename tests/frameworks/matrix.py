@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from tests.frameworks.providers.story import REFUSAL
+from tests.frameworks.providers.story import REFUSAL, TOOL, TOOL_RESULT
 from tests.frameworks.replay import Category, Observation, Replay, records, replay_of
 
 USER: Final = "user-lovelace"
@@ -103,9 +103,12 @@ def _bodies(field: str, of_call: str) -> Callable[[Replay], Failure]:
 
 
 def _bodies_in_text(of_call: str) -> Callable[[Replay], Failure]:
+    """What a tool takes and gives is in the tool's own span too, and no sign of the bodies of a call."""
+
     def found(replay: Replay) -> Failure:
-        texts = {call[of_call] for call in replay.answered if call[of_call] and call[of_call] in replay.text}
-        return f"there is {texts}" if texts else None
+        texts = {call[of_call] for call in replay.answered} - {"", TOOL_RESULT}
+        there = [text for text in texts if not text.endswith(TOOL) and text in replay.text]
+        return f"there is {there}" if there else None
 
     return found
 

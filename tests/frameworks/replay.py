@@ -16,7 +16,7 @@ from tailrace.assembler.mapping import Mapped, map_record
 from tailrace.core.model import ProjectId
 from tailrace.wire.topics import RawHeaders, RawKind
 from tests.assembler.mapping.senders import fold_changes
-from tests.frameworks.catalogue import FOLDER, RECORDS
+from tests.frameworks.catalogue import CATALOGUE, FOLDER, RECORDS
 from tests.frameworks.recording import Request, read_expected, read_requests
 
 RECEIVED_US: Final = 1_800_000_000_000_000
@@ -70,7 +70,7 @@ class Replay(NamedTuple):
 
 
 def records() -> list[str]:
-    return sorted(path.parent.name for path in RECORDS.glob("*/expected.json"))
+    return sorted(name for name in CATALOGUE if (RECORDS / name / "expected.json").exists())
 
 
 def absent_of(name: str) -> dict[str, str]:

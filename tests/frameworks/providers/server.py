@@ -19,7 +19,7 @@ _ROUTES: Final = (
     Route("/v1/responses", responses_api.respond, methods=["POST"]),
     Route("/v1/embeddings", openai_api.embeddings, methods=["POST"]),
     Route("/v1/messages", anthropic_api.messages, methods=["POST"]),
-    Route("/v1beta/models/{action:path}", gemini_api.generate, methods=["POST"]),
+    Route("/{version:str}/models/{action:path}", gemini_api.generate, methods=["POST"]),
     Route("/model/{model}/converse", bedrock_api.converse, methods=["POST"]),
     Route("/model/{model}/converse-stream", bedrock_api.converse_stream, methods=["POST"]),
 )

@@ -24,7 +24,7 @@ STREAMED: Final = "Note G computes Bernoulli numbers."
 AFTER_TOOL: Final = "It is 21 degrees in Turin."
 TOOL: Final = "get_weather"
 TOOL_ARGUMENTS: Final[Mapping[str, str]] = {"city": "Turin"}
-_TOOL_RESULT: Final = "21 degrees in Turin"
+TOOL_RESULT: Final = "21 degrees in Turin"
 """Some frameworks give it back as a message of the user."""
 TOOL_CALL_ID: Final = "call_lovelace1"
 _FINAL_TOOL: Final = "final_answer"
@@ -128,7 +128,7 @@ def answer(ask: Ask) -> Answer:
     """A refusal, a tool call where a tool is offered and was not used yet, or a text."""
     if FAILING in ask.last:
         return Answer("refused")
-    has_result = ask.has_tool_result or _TOOL_RESULT in ask.text
+    has_result = ask.has_tool_result or TOOL_RESULT in ask.text
     if has_result and _FINAL_TOOL in ask.tools:
         return Answer("after_tool", call=ToolCall(_FINAL_TOOL, {"answer": AFTER_TOOL}))
     tool = next((name for name in ask.tools if name.endswith(TOOL)), None)

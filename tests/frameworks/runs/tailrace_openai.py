@@ -3,7 +3,8 @@
 import tailrace_story as story
 
 
-def tell(client) -> None:
+def tell(client, *, with_responses=True) -> None:
+    """Without responses for a package that does not know them."""
     client.chat.completions.create(
         model=story.MODEL,
         messages=story.asked(story.QUESTION),
@@ -22,6 +23,7 @@ def tell(client) -> None:
         model=story.MODEL, messages=story.asked(story.TOOL_QUESTION), tools=[story.OPENAI_TOOL]
     )
     client.chat.completions.create(model=story.AUDIO_MODEL, messages=story.asked(story.AUDIO_QUESTION))
-    client.responses.create(model=story.REASONING_MODEL, input=story.QUESTION)
+    if with_responses:
+        client.responses.create(model=story.REASONING_MODEL, input=story.QUESTION)
     client.embeddings.create(model=story.EMBEDDING_MODEL, input=story.QUESTION)
     story.refused(client.chat.completions.create, model=story.MODEL, messages=story.asked(story.FAILING_QUESTION))

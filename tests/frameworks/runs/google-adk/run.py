@@ -7,6 +7,8 @@ os.environ["GOOGLE_API_KEY"] = "key-of-nobody"
 os.environ["GOOGLE_GENAI_USE_VERTEXAI"] = "FALSE"
 os.environ["GOOGLE_GEMINI_BASE_URL"] = os.environ["PROVIDER_URL"]
 os.environ["ADK_CAPTURE_MESSAGE_CONTENT_IN_SPANS"] = "true"
+os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "span_only"
+os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
 
 import tailrace_story as story
 

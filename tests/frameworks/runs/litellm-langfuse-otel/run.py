@@ -1,12 +1,11 @@
 """LiteLLM with its callback that speaks OpenTelemetry to Langfuse."""
 
 import os
-import time
 
 os.environ["LANGFUSE_OTEL_HOST"] = os.environ["LANGFUSE_HOST"]
 
-from tailrace_litellm import METADATA, litellm, tell
+from tailrace_litellm import METADATA, finish, litellm, tell
 
 litellm.callbacks = ["langfuse_otel"]
 tell(metadata=METADATA)
-time.sleep(7)
+finish()

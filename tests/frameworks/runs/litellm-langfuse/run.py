@@ -1,10 +1,8 @@
 """LiteLLM with its callback through the Langfuse SDK."""
 
-import time
-
-from tailrace_litellm import METADATA, litellm, tell
+from tailrace_litellm import METADATA, finish, litellm, tell
 
 litellm.success_callback = ["langfuse"]
 litellm.failure_callback = ["langfuse"]
 tell(metadata=METADATA)
-time.sleep(5)
+finish()

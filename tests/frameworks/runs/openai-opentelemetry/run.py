@@ -1,4 +1,4 @@
-"""The OpenAI SDK under OpenTelemetry's own instrumentation, which has no attribute for a user or a tag."""
+"""The OpenAI SDK under OpenTelemetry's own instrumentation, which knows no responses, and has no attribute for a user or a tag."""
 
 import os
 
@@ -14,5 +14,5 @@ provider = story.tracer_provider()
 OpenAIInstrumentor().instrument(tracer_provider=provider)
 
 with provider.get_tracer("story").start_as_current_span("story"):
-    tell(OpenAI(base_url=story.OPENAI_URL, api_key=story.KEY))
+    tell(OpenAI(base_url=story.OPENAI_URL, api_key=story.KEY), with_responses=False)
 provider.shutdown()
