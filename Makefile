@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos fuzz bench bench-peers test up down clean
+.PHONY: help environment setup fmt lint types imports drift schemas prices docs check unit integration e2e chaos fuzz frameworks bench bench-peers test up down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ e2e: setup ## Run the tests of the whole stack with real clients
 
 fuzz: setup ## Attack the write endpoints of a real stack with bad input for FUZZ_SECONDS (600)
 	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),600)
+
+frameworks: setup ## Record anew what instrumentation packages send, which it installs into .cache/frameworks; FRAMEWORKS=names
+	$(BIN)/python -m tests.frameworks $(if $(FRAMEWORKS),--only $(FRAMEWORKS))
 
 chaos: setup ## Attack a real stack with every fault, about two hours; goes on where it was stopped
 	$(BIN)/python -m tests.chaos
