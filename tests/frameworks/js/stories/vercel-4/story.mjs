@@ -1,0 +1,11 @@
+import { experimentalTelemetry, tellStory } from "../vercel.mjs";
+
+const exporter = process.argv[2];
+
+await tellStory(exporter, {
+  system: "system",
+  parameters: "parameters",
+  telemetry: experimentalTelemetry(exporter),
+  steps: (maxSteps) => ({ maxSteps }),
+  embedding: (openai) => openai.embedding,
+});

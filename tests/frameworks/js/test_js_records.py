@@ -1,0 +1,207 @@
+"""What the recorded JavaScript packages sent, read by the mapping and compared with what their provider billed.
+
+A cell is one record and one fact. What the sender itself leaves out stands under `absent` in the record's expected.json; what the mapping
+does not read yet stands in `POOR`, and a cell that starts to work must be taken out of it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from tailrace.assembler.mapping import Mapped, map_record
+from tailrace.core.model import ProjectId
+from tailrace.wire.topics import RawHeaders, RawKind
+from tests.assembler.mapping.senders import fold_changes
+from tests.frameworks.js.catalogue import FRAMEWORKS
+from tests.frameworks.js.run import RECORDS
+from tests.frameworks.js.stable import MAX_RECORD_BYTES, leftovers
+from tests.payloads import Recorded
+
+EMBEDDINGS = "openai-embeddings"
+TOOL = "look_up_weather"
+QUESTION, ANSWER = "Where is my parcel?", "The parcel is in Lisbon."
+STREAMED_ANSWER = "It arrives on Friday."
+
+PARTS = {
+    "input": "input",
+    "input_cached_tokens": "input_cached",
+    "input_cache_creation": "input_cache_creation",
+    "input_cache_creation_5m": "input_cache_creation",
+    "input_cache_creation_1h": "input_cache_creation",
+    "output": "output",
+    "output_reasoning_tokens": "output_reasoning",
+    "output_reasoning": "output_reasoning",
+}
+"""Our usage keys, and the category of the bill that each is."""
+
+
+class Record(NamedTuple):
+    """`observations` and `trace` as they are after all requests; `traces` counts the traces."""
+
+    expected: dict[str, Any]
+    requests: list[Recorded]
+    mapped: list[Mapped]
+    observations: list[Mapping[str, Any]]
+    traces: list[Mapping[str, Any]]
+
+    @property
+    def absent(self) -> dict[str, str]:
+        return self.expected["absent"]
+
+    def billed(self) -> Iterator[dict[str, Any]]:
+        """The calls that were answered and that the package tells of."""
+        for call in self.expected["calls"]:
+            if call["status"] == 200 and not (call["api"] == EMBEDDINGS and "embeddings" in self.absent):
+                yield call
+
+    def model_calls(self) -> list[Mapping[str, Any]]:
+        kinds = ("GENERATION", "EMBEDDING")
+        return [each for each in self.observations if each["type"] in kinds and not each.get("uncounted")]
+
+    def says(self, text: str) -> bool:
+        return any(text.encode() in request.decoded() for request in self.requests)
+
+
+@cache
+def record_of(name: str) -> Record:
+    folder = RECORDS / name
+    requests = [_request(folder, entry) for entry in json.loads((folder / "index.json").read_text("utf-8"))["requests"]]
+    mapped = [map_record(RawHeaders(_kind(each), ProjectId("p"), 1_800_000_000_000_000, 1), each.decoded()) for each in requests]
+    states = fold_changes(change for each in mapped for change in each.changes)
+    of_kind: dict[str, list[Mapping[str, Any]]] = {"observation": [], "trace": []}
+    for (kind, _, _), state in states.items():
+        of_kind.setdefault(kind, []).append(state.values)
+    expected = json.loads((folder / "expected.json").read_text("utf-8"))
+    return Record(expected, requests, mapped, of_kind["observation"], of_kind["trace"])
+
+
+def _request(folder: Path, entry: dict[str, Any]) -> Recorded:
+    body = (folder / entry["file"]).read_bytes()
+    return Recorded(method="POST", path=entry["path"], headers=entry["headers"], body=body, status=entry["status"])
+
+
+def _kind(request: Recorded) -> RawKind:
+    if request.path.endswith("/ingestion"):
+        return "ingestion"
+    return "otlp-protobuf" if "protobuf" in request.headers["content-type"] else "otlp-json"
+
+
+def maps_without_a_reject(record: Record) -> None:
+    assert [reject.detail for each in record.mapped for reject in each.rejects] == []
+    assert record.observations
+    assert all(each.get("trace_id") or each.get("type") for each in record.observations)
+
+
+def tells_every_billed_call_and_its_model(record: Record) -> None:
+    told = Counter(cast("str | None", each.get("model")) for each in record.model_calls() if each["type"] == "GENERATION")
+    name = "model" if "answered_model" in record.absent else "answered_model"
+    billed = Counter(call[name] for call in record.billed() if call["api"] != EMBEDDINGS)
+    embedded = Counter(call[name] for call in record.billed() if call["api"] == EMBEDDINGS)
+
+    assert not billed - told
+    assert not embedded - Counter(cast("str | None", each.get("model")) for each in record.model_calls())
+
+
+def counts_each_token_once(record: Record) -> None:
+    told: Counter[str] = Counter()
+    for observation in record.model_calls():
+        for key, tokens in cast("dict[str, int]", observation.get("usage_details") or {}).items():
+            if key != "total":
+                told[PARTS.get(key, key)] += tokens
+    billed: Counter[str] = Counter()
+    for call in record.billed():
+        if call["said"] is not None:
+            billed.update(call["usage"])
+    unknown = {key.removeprefix("usage.") for key in record.absent if key.startswith("usage.")}
+
+    assert {key: told[key] for key in told if told[key] and key not in unknown} == {
+        key: billed[key] for key in billed if key not in unknown
+    }
+
+
+def knows_who_asked(record: Record) -> None:
+    for field in ("user_id", "session_id"):
+        if field in record.absent:
+            assert not record.says(record.expected[field])
+        else:
+            assert {each.get(field) for each in record.traces} == {record.expected[field]}
+    if "tags" in record.absent:
+        assert not any(record.says(f'"{tag}"') for tag in record.expected["tags"])
+    else:
+        assert all(sorted(each.get("tags") or []) == record.expected["tags"] for each in record.traces)
+
+
+def shows_questions_and_answers(record: Record) -> None:
+    outputs = [str(each.get("output")) for each in record.model_calls()]
+
+    assert any(QUESTION in str(each.get("input")) for each in record.model_calls())
+    assert any(ANSWER in output for output in outputs)
+    assert any(STREAMED_ANSWER in output for output in outputs) or "streamed" in record.absent
+
+
+def shows_the_tool(record: Record) -> None:
+    tools = [each for each in record.observations if each["type"] == "TOOL"]
+    if "tool" in record.absent:
+        assert not tools
+        return
+
+    assert {each.get("name") for each in tools} == {TOOL}
+    assert all("Lisbon" in str(each.get("input")) and "sunny" in str(each.get("output")) for each in tools)
+
+
+def shows_the_refusal(record: Record) -> None:
+    refused = sum(call["status"] != 200 for call in record.expected["calls"])
+    failed = [each for each in record.observations if each.get("level") == "ERROR"]
+    if "error" in record.absent:
+        assert not failed
+        return
+
+    assert len([each for each in failed if each["type"] == "GENERATION"]) >= refused
+    assert all("refused" in str(each.get("status_message")) for each in failed)
+
+
+CELLS: tuple[Callable[[Record], None], ...] = (
+    maps_without_a_reject,
+    tells_every_billed_call_and_its_model,
+    counts_each_token_once,
+    knows_who_asked,
+    shows_questions_and_answers,
+    shows_the_tool,
+    shows_the_refusal,
+)
+
+POOR: dict[tuple[str, str], str] = {}
+
+
+NAMES = sorted(folder.name for folder in RECORDS.glob("js-*"))
+
+
+def _cell(name: str, cell: Callable[[Record], None]) -> Any:
+    reason = POOR.get((name, cell.__name__))
+    marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+    return pytest.param(name, cell, id=f"{name}-{cell.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "cell"), [_cell(name, cell) for name in NAMES for cell in CELLS])
+def test_a_record_means_what_its_provider_billed(name: str, cell: Callable[[Record], None]) -> None:
+    cell(record_of(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_is_small_and_holds_nothing_of_the_machine_that_made_it(name: str) -> None:
+    record = record_of(name)
+
+    assert sum(len(request.body) for request in record.requests) <= MAX_RECORD_BYTES
+    for request in record.requests:
+        assert "authorization" not in request.headers
+        assert leftovers(request.decoded()) == []
+
+
+def test_every_record_is_in_the_catalogue_and_every_poor_cell_has_a_record() -> None:
+    assert set(NAMES) <= {f"js-{name}" for name in FRAMEWORKS}
+    assert {name for name, _ in POOR} <= set(NAMES)
