@@ -44,7 +44,8 @@ def install(framework: Framework) -> Path:
             shutil.copyfile(framework.folder / name, home / name)
         npm = node_folder().parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        _call([*_gently(), str(node()), str(npm), "ci", *_NPM_OPTIONS], home, _with_node(variables), INSTALL_SECONDS)
+        options = _NPM_OPTIONS if framework.optional_packages else ("--omit=optional", *_NPM_OPTIONS)
+        _call([*_gently(), str(node()), str(npm), "ci", *options], home, _with_node(variables), INSTALL_SECONDS)
         (home / "ready").touch()
     shutil.copytree(STORIES, home / "stories", dirs_exist_ok=True)
     return home
@@ -63,7 +64,7 @@ def installed_version(framework: Framework, home: Path) -> str:
 
 
 def _fingerprint(framework: Framework) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"" if framework.optional_packages else b"omit=optional")
     for name in _PINS:
         digest.update((framework.folder / name).read_bytes())
     return digest.hexdigest()[:12]

@@ -46,10 +46,11 @@ function kindOf(request, streamed) {
 
 // `usage`: tokens by category, none part of another. `said`: the usage as the answer told it, null if it told none (a refusal, or a stream
 // that was not asked for it; it is billed all the same).
-function bill(path, request, status, usage, said) {
+function bill(path, request, status, kind, usage, said) {
   const { model } = request;
   bills.push({
     api: APIS[path],
+    kind,
     model,
     answered_model: answeredModel(model),
     stream: Boolean(request.stream),
@@ -103,7 +104,7 @@ function chat(request, response, path) {
     },
   };
   const told = !request.stream || request.stream_options?.include_usage;
-  bill(path, request, 200, openaiTokens(kind), told ? usage : null);
+  bill(path, request, 200, kind, openaiTokens(kind), told ? usage : null);
   const forced = kind === "object" && request.tools?.length && !request.response_format;
   const calls = kind === "tool" || forced;
   const head = { id: `chatcmpl-${bills.length}`, created: CREATED, model: answeredModel(request.model) };
@@ -143,7 +144,7 @@ function responses(request, response, path) {
     output_tokens_details: { reasoning_tokens: reasoning },
     total_tokens: all + out,
   };
-  bill(path, request, 200, openaiTokens(kind), usage);
+  bill(path, request, 200, kind, openaiTokens(kind), usage);
   const number = bills.length;
   const text = kind === "object" ? JSON.stringify(OBJECT) : TEXTS[kind];
   const part = { type: "output_text", text, annotations: [], logprobs: [] };
@@ -214,7 +215,7 @@ function embeddings(request, response, path) {
   const inputs = [].concat(request.input);
   const units = EMBEDDING_TOKENS * inputs.length;
   const usage = { prompt_tokens: units, total_tokens: units };
-  bill(path, request, 200, { input: units }, usage);
+  bill(path, request, 200, "embedding", { input: units }, usage);
   const numbers = new Float32Array([0.25, -0.5, 0.75, 0.125]);
   const embedding = request.encoding_format === "base64" ? Buffer.from(numbers.buffer).toString("base64") : [...numbers];
   const data = inputs.map((_, index) => ({ object: "embedding", index, embedding }));
@@ -233,7 +234,7 @@ function messages(request, response, path) {
     service_tier: "standard",
   };
   const tokens = { input: given, input_cached: read, input_cache_creation: minutes + hour, output: out };
-  bill(path, request, 200, tokens, usage);
+  bill(path, request, 200, kind, tokens, usage);
   const forced = kind === "object" && !request.output_config?.format;
   const block =
     kind === "tool" || forced
@@ -271,7 +272,7 @@ const APIS = {
 };
 
 function refuse(request, response, path) {
-  bill(path, request, 400, {}, null);
+  bill(path, request, 400, "refused", {}, null);
   const message = "The prompt was refused by the content policy.";
   const error = path === "/v1/messages" ? { type: "invalid_request_error", message } : { message, type: "invalid_request_error", param: "prompt", code: "content_policy" };
   send(response, 400, { type: "error", error });

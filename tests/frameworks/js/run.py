@@ -119,7 +119,19 @@ def keep(framework: Framework, version: str, told: Told) -> int:
         "user_id": USER_ID,
         "session_id": SESSION_ID,
         "tags": list(TAGS),
-        "calls": told.bills,
+        "calls": [_call(framework, bill) for bill in told.bills],
         "absent": framework.absent,
     }
     return write_record(RECORDS / f"js-{framework.name}", requests, about | {"packages": pins}, expected)
+
+
+def _call(framework: Framework, bill: dict[str, Any]) -> dict[str, Any]:
+    """A call of the bill, with what the package does not tell of it, and what it tells instead."""
+    absent: dict[str, str] = {}
+    instead: dict[str, int] = {}
+    for hidden in framework.hidden:
+        found = hidden.of(bill)
+        absent |= found
+        if found:
+            instead |= hidden.instead
+    return bill | ({"absent": absent} if absent else {}) | ({"told_instead": instead} if instead else {})
