@@ -37,8 +37,8 @@ class Hidden:
 class Framework:
     """One recorded combination. Its record is `js-<name>`.
 
-    `package`: what is looked at, as npm names it. `arguments`: what its story is told, the exporter first. `absent`: what of the
-    story's facts does not stand in the record, and why. `hidden`: the same for categories of tokens.
+    `package`: what is looked at, as npm names it. `arguments`: what its story is told, the exporter first. `absent`: which of
+    the fields that a sender may tell stand nowhere in the record, and why; `untold`: which of the story's steps. `hidden`: the same for categories of tokens.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Framework:
     package: str
     arguments: tuple[str, ...] = ()
     absent: dict[str, str] = field(default_factory=dict[str, str])
+    untold: dict[str, str] = field(default_factory=dict[str, str])
     hidden: tuple[Hidden, ...] = ()
     optional_packages: bool = True
     """Whether npm installs the optional dependencies too."""
@@ -75,7 +76,7 @@ _VERCEL_HIDDEN: Final = {
     7: (Hidden(facts=("output_reasoning",), reason="told only if the integration is made with usage: true"),),
 }
 _NO_CONTEXT: Final = "the runtime context is told only if the integration is made with runtimeContext: true"
-_NOBODY: Final = ("user_id", "session_id", "tags")
+_NOBODY: Final = ("user", "session", "tags")
 
 _VERCEL: Final = (
     *(
@@ -99,7 +100,7 @@ _NO_TOOL: Final = {"tool": "the program runs the tool itself, so no package sees
 _LANGFUSE_OPENAI: Final = (
     Hidden(
         facts=("answered_model",),
-        api="openai-chat",
+        api="openai.chat",
         kinds=_STREAMED,
         reason="the wrapper tells the requested model of a streamed chat completion",
     ),
@@ -111,17 +112,17 @@ _OPENAI: Final = (
         name="openai-langfuse-5",
         story="openai-langfuse-5",
         package="@langfuse/openai",
-        absent=_NO_TOOL,
+        untold=_NO_TOOL,
         hidden=_LANGFUSE_OPENAI,
     ),
     Framework(
-        name="openai-langfuse-3", story="openai-langfuse-3", package="langfuse", absent=_NO_TOOL, hidden=_LANGFUSE_OPENAI
+        name="openai-langfuse-3", story="openai-langfuse-3", package="langfuse", untold=_NO_TOOL, hidden=_LANGFUSE_OPENAI
     ),
     Framework(
         name="openai-agents-langfuse",
         story="openai-agents-langfuse",
         package="@openai/agents",
-        absent={"tool": "the agents' own spans go to OpenAI only; the wrapped client sees calls of models, no tools"},
+        untold={"tool": "the agents' own spans go to OpenAI only; the wrapped client sees calls of models, no tools"},
         hidden=_LANGFUSE_OPENAI,
     ),
     Framework(
@@ -129,11 +130,12 @@ _OPENAI: Final = (
         story="openai-openinference",
         package="@arizeai/openinference-instrumentation-openai",
         arguments=("otlp-json",),
-        absent=_NO_TOOL | {"error": "the span of a refused call is never ended"},
+        absent={"errors": "the span of a refused call is never ended"},
+        untold=_NO_TOOL,
         hidden=(
             Hidden(
                 facts=("answered_model", "usage"),
-                api="openai-chat",
+                api="openai.chat",
                 kinds=_STREAMED,
                 reason="of a streamed chat completion only the text and the requested model are told",
             ),
@@ -146,21 +148,21 @@ _OPENAI: Final = (
         package="@traceloop/node-server-sdk",
         absent={
             "tags": "association properties are single values",
-            "error": "the span of a refused call is never ended",
-            "embeddings": "embeddings are not instrumented",
+            "errors": "the span of a refused call is never ended",
         },
+        untold={"embeddings": "embeddings are not instrumented"},
         hidden=(
             Hidden(facts=("input_cached", "output_reasoning"), reason="all input and all output are told only"),
             Hidden(
                 facts=("usage",),
-                api="openai-chat",
+                api="openai.chat",
                 kinds=_STREAMED,
                 reason="of a streamed chat completion the tokens are counted by the package itself, from the texts",
                 instead={"input": 11, "output": 5},
             ),
             Hidden(
                 facts=("answered_model", "usage"),
-                api="openai-responses",
+                api="openai.responses",
                 kinds=_STREAMED,
                 reason="a streamed response is told without its answer",
             ),
@@ -180,5 +182,12 @@ _LANGCHAIN: Final = (
         ),
     ),
 )
-_ALL: Final = (*_VERCEL, *_OPENAI, *_LANGCHAIN)
+_WHOLE: Final = tuple(
+    Framework(
+        name=f"{story}-{name}", story=story, package=package, arguments=arguments, optional_packages=story != "genkit"
+    )
+    for story, package in (("genkit", "genkit"), ("mastra", "@mastra/core"))
+    for name, arguments in (("langfuse", ("langfuse",)), ("otlp", ("otlp-protobuf",)))
+)
+_ALL: Final = (*_VERCEL, *_OPENAI, *_LANGCHAIN, *_WHOLE)
 FRAMEWORKS: Final = {framework.name: framework for framework in _ALL}

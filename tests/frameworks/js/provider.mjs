@@ -31,6 +31,8 @@ const ANTHROPIC_TOKENS = {
 };
 const EMBEDDING_TOKENS = 8;
 
+const PARAMETERS = ["temperature", "max_tokens", "max_completion_tokens", "max_output_tokens", "top_p"];
+
 const bills = [];
 
 function kindOf(request, streamed) {
@@ -57,7 +59,22 @@ function bill(path, request, status, kind, usage, said) {
     status,
     usage: Object.fromEntries(Object.entries(usage).filter(([, tokens]) => tokens)),
     said,
+    parameters: Object.fromEntries(PARAMETERS.filter((name) => name in request).map((name) => [name, request[name]])),
+    question: questionOf(request, kind),
+    answer: kind === "object" ? OBJECT.city : kind === "tool" ? toolOf(request) : (TEXTS[kind] ?? ""),
   });
+}
+
+// A text that the input of the call holds.
+function questionOf(request, kind) {
+  if (kind === "embedding") return [].concat(request.input)[0];
+  if (kind === "answered") return "sunny";
+  if (typeof request.input === "string") return request.input;
+  return textOf((request.messages ?? request.input).at(-1).content);
+}
+
+function textOf(content) {
+  return typeof content === "string" ? content : content.map((part) => part.text).join("");
 }
 
 function answeredModel(model) {
@@ -265,10 +282,10 @@ const ROUTES = {
   "/v1/messages": messages,
 };
 const APIS = {
-  "/v1/chat/completions": "openai-chat",
-  "/v1/responses": "openai-responses",
-  "/v1/embeddings": "openai-embeddings",
-  "/v1/messages": "anthropic-messages",
+  "/v1/chat/completions": "openai.chat",
+  "/v1/responses": "openai.responses",
+  "/v1/embeddings": "openai.embeddings",
+  "/v1/messages": "anthropic.messages",
 };
 
 function refuse(request, response, path) {

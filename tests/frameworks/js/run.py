@@ -10,7 +10,6 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.request import urlopen
@@ -24,13 +23,10 @@ from tests.payloads import Recorded
 
 HERE: Final = Path(__file__).parent
 RECORDS: Final = HERE.parent / "records"
-PROVIDER_URL: Final = "http://127.0.0.1:4010"
-RECEIVER_URL: Final = "http://127.0.0.1:3000"
+PROVIDER_URL: Final = "http://provider"
+RECEIVER_URL: Final = "http://tailrace"
 """What stands in records for the free ports of a run."""
 
-USER_ID: Final = "user-lisbon"
-SESSION_ID: Final = "session-friday"
-TAGS: Final = ("beta", "parcels")
 
 
 class Told(NamedTuple):
@@ -111,18 +107,19 @@ def keep(framework: Framework, version: str, told: Told) -> int:
     if not told.requests:
         raise ValueError("it sent nothing")
     scrubber = Scrubber(told.home, told.urls)
-    requests = [replace(request, body=scrubber.body(request)) for request in told.requests]
-    about = {"framework": framework.name, "language": "node", "package": framework.package, "version": version}
     pins = json.loads((framework.folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
     expected = {
-        **about,
-        "user_id": USER_ID,
-        "session_id": SESSION_ID,
-        "tags": list(TAGS),
+        "packages": {framework.package: version} | pins,
+        "requests": [],
         "calls": [_call(framework, bill) for bill in told.bills],
-        "absent": framework.absent,
+        "absent": _listed(framework.absent),
+        "untold": _listed(framework.untold),
     }
-    return write_record(RECORDS / f"js-{framework.name}", requests, about | {"packages": pins}, expected)
+    return write_record(RECORDS / f"js-{framework.name}", [scrubber.request(each) for each in told.requests], expected)
+
+
+def _listed(reasons: dict[str, str]) -> list[dict[str, str]]:
+    return [{"field": field, "reason": reason} for field, reason in reasons.items()]
 
 
 def _call(framework: Framework, bill: dict[str, Any]) -> dict[str, Any]:

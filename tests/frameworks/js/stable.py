@@ -1,162 +1,141 @@
 """A record as it is kept: what a run sent, without this machine's names, paths and ports.
 
-In: the requests of one run. Out: files NN.json or NN.bin, index.json and expected.json in a folder. A body in which nothing had to be
-replaced is kept byte for byte; a compressed or a protobuf one is written anew only if something had to be.
+In: the requests of one run. Out: files NN.pb or NN.json, without their compression, and expected.json in a folder. A body in which nothing
+had to be replaced is kept byte for byte.
 """
 
-import getpass
-import gzip
 import json
-import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tests.e2e.environments import REPOSITORY, node_folder
 from tests.payloads import Recorded
 
 MAX_RECORD_BYTES: Final = 200_000
-_PROTOBUF: Final = "application/x-protobuf"
-_RESOURCE_FACTS: Final = {
-    "host.name": "support-host",
-    "host.id": "0123456789abcdef",
-    "host.arch": "amd64",
-    "process.owner": "app",
-    "os.version": "6.1.0",
-    "os.build_id": "1",
-}
-"""Attributes that speak of the machine, and what stands there instead."""
+JSON: Final = "application/json"
+_OF_MACHINE: Final = re.compile(r"(?:host|os|process|container|cloud|device)\.|service\.instance\.id$")
+_PORT_KEYS: Final = frozenset({"server.port", "net.peer.port", "network.peer.port"})
+_PORT: Final = 443
+_SIGNS: Final = (b"/tmp/", b"/root", b"/work", b"127.0.0.1", b"localhost", b"host.name", b"process.pid", b"sk-lf-")
+
+
+class Kept(NamedTuple):
+    """A request as it is kept, without its compression."""
+
+    path: str
+    content_type: str
+    body: bytes
 
 
 class Scrubber:
-    """Replaces what is of this machine in texts."""
+    """Replaces what is of this machine in texts: the longest first."""
 
     def __init__(self, home: Path, urls: Mapping[str, str]) -> None:
         """`urls`: addresses of this run, and the fixed ones that are written for them."""
-        self._plain = {
-            str(home): "/app",
-            str(node_folder()): "/usr/bin",
-            str(REPOSITORY): "/app",
-            str(Path.home()): "/home/app",
-        }
-        for found, written in urls.items():
-            self._plain[found] = written
-            self._plain[found.removeprefix("http://")] = written.removeprefix("http://")
-        self._ports = {url.rpartition(":")[2]: written.rpartition(":")[2] for url, written in urls.items()}
+        plain = {str(home): "/app", str(node_folder()): "/usr/bin", str(REPOSITORY): "/app", f"{Path.home()}/": "/app/"}
+        plain |= {socket.gethostname(): "story-host", "127.0.0.1": "provider"}
+        for url, written in urls.items():
+            plain |= {url: written, urlsplit(url).netloc: urlsplit(written).netloc}
+        self._pairs = sorted(plain.items(), key=lambda pair: -len(pair[0]))
 
     def text(self, text: str) -> str:
-        for found in sorted(self._plain, key=len, reverse=True):
-            if len(found) > 1:
-                text = text.replace(found, self._plain[found])
+        for found, written in self._pairs:
+            text = text.replace(found, written)
         return text
 
-    def attribute(self, key: str, value: str) -> str:
-        return _RESOURCE_FACTS.get(key) or self.text(value)
+    def request(self, request: Recorded) -> Kept:
+        """The request as it is kept."""
+        content_type = request.headers["content-type"].split(";")[0]
+        scrub = self._json if content_type == JSON else self._protobuf
+        return Kept(request.path, content_type, scrub(request.decoded()))
 
-    def number(self, key: str, value: int) -> int:
-        """The value of a numeric attribute: a process id or a port."""
-        if key in {"process.pid", "process.parent_pid"}:
-            return 1
-        return int(self._ports.get(str(value), value)) if key.endswith("port") else value
+    def _json(self, body: bytes) -> bytes:
+        before: Any = json.loads(body)
+        after = self._value(before)
+        return body if after == before else json.dumps(after, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def body(self, request: Recorded) -> bytes:
-        """The request's body, in the encoding it had."""
-        plain = request.decoded()
-        if _PROTOBUF in request.headers.get("content-type", ""):
-            message = ExportTraceServiceRequest.FromString(plain)
-            before = message.SerializeToString(deterministic=True)
-            self._message(message)
-            after = message.SerializeToString(deterministic=True)
-            if before == after:
-                return request.body
-        else:
-            after = json.dumps(self._json(json.loads(plain)), ensure_ascii=False, separators=(",", ":")).encode()
-            if json.loads(after) == json.loads(plain):
-                return request.body
-        return gzip.compress(after, mtime=0) if request.headers.get("content-encoding") == "gzip" else after
-
-    def _message(self, message: Message) -> None:
-        if message.DESCRIPTOR.name == "KeyValue":
-            self._key_value(message)
-            return
-        for field, value in message.ListFields():
-            if field.type == FieldDescriptor.TYPE_MESSAGE:
-                for each in value if field.is_repeated else (value,):
-                    self._message(each)
-            elif field.type == FieldDescriptor.TYPE_STRING:
-                setattr(message, field.name, self.text(value))
-
-    def _key_value(self, pair: Any) -> None:
-        kind = pair.value.WhichOneof("value")
-        if kind == "string_value":
-            pair.value.string_value = self.attribute(pair.key, pair.value.string_value)
-        elif kind == "int_value":
-            pair.value.int_value = self.number(pair.key, pair.value.int_value)
-        elif kind is not None:
-            self._message(pair.value)
-
-    def _json(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._json(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+    def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            return [self._value(item) for item in items if not _is_of_machine(item)]
         if not isinstance(value, dict):
             return value
-        known: dict[str, Any] = value
-        key, inner = known.get("key"), known.get("value")
-        if isinstance(key, str) and isinstance(inner, dict):
-            return known | {"value": self._json_value(key, inner)}
-        return {name: self._json(each) for name, each in known.items()}
+        known = cast("dict[str, Any]", value)
+        if known.get("key") in _PORT_KEYS and "value" in known:
+            return {**known, "value": {"intValue": _PORT}}
+        return {key: self._value(item) for key, item in known.items()}
 
-    def _json_value(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(value.get("stringValue"), str):
-            return value | {"stringValue": self.attribute(key, value["stringValue"])}
-        if "intValue" in value:
-            number = self.number(key, int(value["intValue"]))
-            return value if number == int(value["intValue"]) else value | {"intValue": number}
-        return self._json(value)
+    def _protobuf(self, body: bytes) -> bytes:
+        request = ExportTraceServiceRequest.FromString(body)
+        before = request.SerializeToString(deterministic=True)
+        for resource_spans in request.resource_spans:
+            attributes = resource_spans.resource.attributes
+            kept = [each for each in attributes if not _OF_MACHINE.match(each.key)]
+            del attributes[:]
+            attributes.extend(kept)
+            self._attributes(attributes)
+            for scope_spans in resource_spans.scope_spans:
+                for span in scope_spans.spans:
+                    span.status.message = self.text(span.status.message)
+                    self._attributes(span.attributes)
+                    for event in span.events:
+                        self._attributes(event.attributes)
+        after = request.SerializeToString(deterministic=True)
+        return body if after == before else after
+
+    def _attributes(self, attributes: Iterable[KeyValue]) -> None:
+        for attribute in attributes:
+            if attribute.key in _PORT_KEYS:
+                attribute.value.int_value = _PORT
+            else:
+                self._any_value(attribute.value)
+
+    def _any_value(self, value: AnyValue) -> None:
+        if value.HasField("string_value"):
+            value.string_value = self.text(value.string_value)
+        elif value.HasField("array_value"):
+            for item in value.array_value.values:
+                self._any_value(item)
+        elif value.HasField("kvlist_value"):
+            self._attributes(value.kvlist_value.values)
+
+
+def _is_of_machine(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    key = cast("dict[str, Any]", item).get("key")
+    return isinstance(key, str) and _OF_MACHINE.match(key) is not None
 
 
 def leftovers(body: bytes) -> list[str]:
-    """What in a decoded body still speaks of this machine or of a key."""
-    names = (socket.gethostname(), str(REPOSITORY), str(node_folder()), "Basic ", "sk-lf-", "provider-key")
-    found = [name for name in names if len(name) > 3 and name.encode() in body]
-    found += [match.decode() for match in re.findall(rb"/(?:work|root|tmp|Users)/[\w./-]*", body)]
-    if getpass.getuser() != "root" and re.search(rf"\b{re.escape(getpass.getuser())}\b".encode(), body):
-        found.append(getpass.getuser())
-    if os.fsencode(Path.home()) in body and str(Path.home()) != "/":
-        found.append(str(Path.home()))
-    return found
+    """What in a body still speaks of the machine that made it, or of a key."""
+    return [sign.decode() for sign in _SIGNS if sign in body]
 
 
-def write_record(
-    folder: Path, requests: Sequence[Recorded], about: Mapping[str, Any], expected: Mapping[str, Any]
-) -> int:
+def write_record(folder: Path, requests: Sequence[Kept], expected: Mapping[str, Any]) -> int:
     """Replaces what the folder held and returns how many bytes the bodies have. Raises ValueError for a record that must not be kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    entries: list[dict[str, object]] = []
-    for number, request in enumerate(requests, start=1):
-        is_text = "json" in request.headers.get("content-type", "") and "content-encoding" not in request.headers
-        name = f"{number:02}.{'json' if is_text else 'bin'}"
-        if left := leftovers(request.decoded()):
-            raise ValueError(f"{folder.name}/{name} still holds {left}")
-        (folder / name).write_bytes(request.body)
-        entries.append({"file": name, "path": request.path, "headers": request.headers, "status": request.status})
     size = sum(len(request.body) for request in requests)
     if size > MAX_RECORD_BYTES:
         raise ValueError(f"{folder.name} has {size} bytes, more than {MAX_RECORD_BYTES}")
-    _write_json(folder / "index.json", {**about, "requests": entries})
-    _write_json(folder / "expected.json", expected)
+    if left := [sign for request in requests for sign in leftovers(request.body)]:
+        raise ValueError(f"{folder.name} still holds {left}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    entries: list[dict[str, str]] = []
+    for number, request in enumerate(requests, start=1):
+        name = f"{number:02}.{'json' if request.content_type == JSON else 'pb'}"
+        (folder / name).write_bytes(request.body)
+        entries.append({"file": name, "path": request.path, "content_type": request.content_type})
+    text = json.dumps({**expected, "requests": entries}, indent=2, ensure_ascii=False)
+    (folder / "expected.json").write_text(text + "\n", encoding="utf-8")
     return size
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

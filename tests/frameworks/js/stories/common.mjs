@@ -2,13 +2,14 @@
 // embedding where its package can, and one that the provider refuses.
 export const story = {
   name: "parcel desk",
-  userId: "user-lisbon",
-  sessionId: "session-friday",
-  tags: ["beta", "parcels"],
+  userId: "user-lovelace",
+  sessionId: "session-difference-engine",
+  tags: ["tag-amber", "tag-cobalt"],
   metadata: { plan: "gold" },
   model: "gpt-5-mini",
   anthropicModel: "claude-sonnet-4-5",
   embeddingModel: "text-embedding-3-small",
+  maxTokens: 345,
   system: "You are a parcel desk.",
   question: "Where is my parcel?",
   streamedQuestion: "When does it arrive?",

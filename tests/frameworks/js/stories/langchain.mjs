@@ -13,7 +13,8 @@ export const weather = tool(async () => JSON.stringify(story.weather), {
 });
 
 export function chatModel(options) {
-  return new ChatOpenAI({ model: story.model, apiKey: provider.key, maxRetries: 0, configuration: { baseURL: provider.openai }, ...options });
+  const { model, maxTokens } = story;
+  return new ChatOpenAI({ model, maxTokens, apiKey: provider.key, maxRetries: 0, configuration: { baseURL: provider.openai }, ...options });
 }
 
 export async function tellStory(config) {

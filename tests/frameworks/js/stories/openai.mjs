@@ -19,7 +19,7 @@ export async function tellStory(client, runTool = async (work) => work()) {
 
 async function chat(client, runTool) {
   const { model } = story;
-  await client("chat-plain").chat.completions.create({ model, messages: question(story.question), reasoning_effort: "low" });
+  await client("chat-plain").chat.completions.create({ model, messages: question(story.question), max_completion_tokens: story.maxTokens });
   const streamed = { model, messages: question(story.streamedQuestion), stream: true };
   await drain(await client("chat-streamed").chat.completions.create({ ...streamed, stream_options: { include_usage: true } }));
   await drain(await client("chat-streamed-without-usage").chat.completions.create(streamed));
@@ -36,7 +36,7 @@ async function chat(client, runTool) {
 async function responses(client, runTool) {
   const { model } = story;
   const instructions = story.system;
-  await client("responses-plain").responses.create({ model, instructions, input: story.question });
+  await client("responses-plain").responses.create({ model, instructions, input: story.question, max_output_tokens: story.maxTokens });
   await drain(await client("responses-streamed").responses.create({ model, instructions, input: story.streamedQuestion, stream: true }));
   const tools = [{ type: "function", name: story.toolName, description: story.toolDescription, parameters, strict: true }];
   const input = [{ role: "user", content: story.toolQuestion }];

@@ -9,8 +9,8 @@ import { inOneTrace, startTracing } from "./tracing.mjs";
 const openai = createOpenAI({ baseURL: provider.openai, apiKey: provider.key });
 const anthropic = createAnthropic({ baseURL: provider.openai, apiKey: provider.key });
 
-// `sdk`: `telemetry(functionId)` gives the options of one call, `steps(n)` those that let it take so many steps, `system` and `parameters`
-// are the names of two options, `chat` and `embedding` make models of OpenAI.
+// `sdk`: `telemetry(functionId)` gives the options of one call, `steps(n)` those that let it take so many steps, `system`,
+// `parameters` and `maxTokens` are the names of three options, `chat` and `embedding` make models of OpenAI.
 export async function tellStory(exporter, sdk) {
   const tracing = await startTracing(exporter);
   const system = { [sdk.system]: story.system };
@@ -20,7 +20,7 @@ export async function tellStory(exporter, sdk) {
       ["responses", openai.responses(story.model)],
       ["anthropic", anthropic(story.anthropicModel)],
     ]) {
-      const call = (step) => ({ model, maxRetries: 0, ...system, ...sdk.telemetry(`${vendor}-${step}`) });
+      const call = (step) => ({ model, maxRetries: 0, [sdk.maxTokens]: story.maxTokens, ...system, ...sdk.telemetry(`${vendor}-${step}`) });
       await generateText({ ...call("plain"), prompt: story.question });
       await streamText({ ...call("streamed"), prompt: story.streamedQuestion }).consumeStream();
       const weather = tool({

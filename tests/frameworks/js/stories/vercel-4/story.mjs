@@ -4,6 +4,7 @@ const exporter = process.argv[2];
 
 await tellStory(exporter, {
   system: "system",
+  maxTokens: "maxTokens",
   parameters: "parameters",
   telemetry: experimentalTelemetry(exporter),
   steps: (maxSteps) => ({ maxSteps }),

@@ -5,6 +5,7 @@ const exporter = process.argv[2];
 
 await tellStory(exporter, {
   system: "system",
+  maxTokens: "maxOutputTokens",
   parameters: "inputSchema",
   telemetry: experimentalTelemetry(exporter),
   steps: (count) => ({ stopWhen: stepCountIs(count) }),

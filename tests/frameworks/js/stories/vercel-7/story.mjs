@@ -15,6 +15,7 @@ const { userId, sessionId, tags } = story;
 
 await tellStory(exporter, {
   system: "instructions",
+  maxTokens: "maxOutputTokens",
   parameters: "inputSchema",
   telemetry: (functionId) => ({
     runtimeContext: { userId, sessionId, tags },
