@@ -15,8 +15,8 @@ ANSWERS: Final = frozenset({"plain", "streamed", "tool", "answered", "object"})
 class Hidden:
     """What a package does not tell of the calls of these kinds to the APIs that begin so.
 
-    `facts`: categories of tokens (they are then within all input or all output), `usage` for all of them, or `answered_model` (it tells
-    the requested one). `instead`: the tokens that it makes up where it does not tell those of the bill.
+    `facts`: categories of tokens (they are then within all input or all output), `usage` for all of them, `answered_model` (it tells
+    the requested one), `question` or `answer`. `instead`: the tokens that it makes up where it does not tell those of the bill.
     """
 
     facts: tuple[str, ...]
@@ -29,7 +29,7 @@ class Hidden:
         """The reason by fact, for a call of the bill."""
         if not call["api"].startswith(self.api) or call["kind"] not in self.kinds:
             return {}
-        known = {*call["usage"], "usage", "answered_model"}
+        known = {*call["usage"], "usage", "answered_model", "question", "answer"}
         return {name: self.reason for name in self.facts if name in known}
 
 
@@ -56,6 +56,7 @@ class Framework:
         return STORIES / self.story
 
 
+_EXPORTERS: Final = (("langfuse", ("langfuse",)), ("otlp", ("otlp-protobuf",)))
 _CACHED_AND_REASONING: Final = ("input_cached", "output_reasoning")
 _VERCEL_HIDDEN: Final = {
     4: (),
@@ -89,7 +90,7 @@ _VERCEL: Final = (
             hidden=_VERCEL_HIDDEN[major],
         )
         for major in (4, 5, 6, 7)
-        for name, arguments in (("langfuse", ("langfuse",)), ("otlp", ("otlp-protobuf",)))
+        for name, arguments in _EXPORTERS
     ),
     Framework(name="vercel-7-legacy-otlp", story="vercel-7", package="ai", arguments=("otlp-json", "legacy")),
     Framework(name="vercel-7-everything-otlp", story="vercel-7", package="ai", arguments=("otlp-json", "everything")),
@@ -116,7 +117,11 @@ _OPENAI: Final = (
         hidden=_LANGFUSE_OPENAI,
     ),
     Framework(
-        name="openai-langfuse-3", story="openai-langfuse-3", package="langfuse", untold=_NO_TOOL, hidden=_LANGFUSE_OPENAI
+        name="openai-langfuse-3",
+        story="openai-langfuse-3",
+        package="langfuse",
+        untold=_NO_TOOL,
+        hidden=_LANGFUSE_OPENAI,
     ),
     Framework(
         name="openai-agents-langfuse",
@@ -130,7 +135,7 @@ _OPENAI: Final = (
         story="openai-openinference",
         package="@arizeai/openinference-instrumentation-openai",
         arguments=("otlp-json",),
-        absent={"errors": "the span of a refused call is never ended"},
+        absent={"errors": "no span is sent for a refused call"},
         untold=_NO_TOOL,
         hidden=(
             Hidden(
@@ -148,11 +153,11 @@ _OPENAI: Final = (
         package="@traceloop/node-server-sdk",
         absent={
             "tags": "association properties are single values",
-            "errors": "the span of a refused call is never ended",
+            "errors": "no span is sent for a refused call",
         },
         untold={"embeddings": "embeddings are not instrumented"},
         hidden=(
-            Hidden(facts=("input_cached", "output_reasoning"), reason="all input and all output are told only"),
+            Hidden(facts=_CACHED_AND_REASONING, reason="all input and all output are told only"),
             Hidden(
                 facts=("usage",),
                 api="openai.chat",
@@ -177,17 +182,48 @@ _LANGCHAIN: Final = (
         package="@langchain/langgraph",
         hidden=(
             Hidden(
-                facts=("answered_model",), kinds=_STREAMED, reason="streamed by messages, the model that was asked is told"
+                facts=("answered_model",),
+                kinds=_STREAMED,
+                reason="streamed by messages, the model that was asked is told",
             ),
         ),
     ),
 )
-_WHOLE: Final = tuple(
+_GENKIT: Final = tuple(
     Framework(
-        name=f"{story}-{name}", story=story, package=package, arguments=arguments, optional_packages=story != "genkit"
+        name=f"genkit-{name}",
+        story="genkit",
+        package="genkit",
+        arguments=arguments,
+        absent=dict.fromkeys(_NOBODY, "Genkit has no place for it") if name == "otlp" else {},
+        hidden=(
+            Hidden(
+                facts=(*_CACHED_AND_REASONING, "answered_model"),
+                reason="told is what was asked, all input and all output; the rest stands in the provider's raw answer only",
+            ),
+            Hidden(facts=("usage",), kinds=_EMBEDDING, reason="the usage of an embedding is not told"),
+        ),
+        optional_packages=False,
     )
-    for story, package in (("genkit", "genkit"), ("mastra", "@mastra/core"))
-    for name, arguments in (("langfuse", ("langfuse",)), ("otlp", ("otlp-protobuf",)))
+    for name, arguments in _EXPORTERS
 )
-_ALL: Final = (*_VERCEL, *_OPENAI, *_LANGCHAIN, *_WHOLE)
+_MASTRA: Final = tuple(
+    Framework(
+        name=f"mastra-{name}",
+        story="mastra",
+        package="@mastra/core",
+        arguments=arguments,
+        untold={"refused_generation": "a refusal is told by the agent's span, not by that of the call"},
+        hidden=(
+            Hidden(facts=("question",), reason="the messages stand at the step above the call"),
+            Hidden(
+                facts=("answer",),
+                kinds=frozenset({"tool"}),
+                reason="of a call that asks for a tool an empty text is told",
+            ),
+        ),
+    )
+    for name, arguments in _EXPORTERS
+)
+_ALL: Final = (*_VERCEL, *_OPENAI, *_LANGCHAIN, *_GENKIT, *_MASTRA)
 FRAMEWORKS: Final = {framework.name: framework for framework in _ALL}

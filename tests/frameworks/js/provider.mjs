@@ -11,6 +11,7 @@ const ANSWERED_MODELS = {
   "text-embedding-3-small": "text-embedding-3-small",
 };
 const TEXTS = { plain: "The parcel is in Lisbon.", streamed: "It arrives on Friday.", answered: "It is sunny in Lisbon." };
+const OBJECT_SIGN = "how many days"; // also asks for the object, where a package says so in its own words only
 const OBJECT = { city: "Lisbon", days: 3 };
 
 // Of each kind of call other numbers, so that a sum tells which calls are in it: [all input, cached of it, all output, reasoning of it].
@@ -40,7 +41,8 @@ function kindOf(request, streamed) {
   const results = JSON.stringify(turns.slice(-1));
   if (/"role":"tool"|"function_call_output"|"tool_result"/.test(results)) return "answered";
   const tools = request.tools ?? [];
-  if (request.response_format || request.text?.format?.type === "json_schema" || request.output_config?.format) return "object";
+  const formats = [request.response_format?.type, request.text?.format?.type, request.output_config?.format?.type];
+  if (formats.some((type) => type?.startsWith("json")) || results.includes(OBJECT_SIGN)) return "object";
   if (request.tool_choice?.name || request.tool_choice?.function) return "object";
   if (tools.length) return "tool";
   return streamed ? "streamed" : "plain";
@@ -252,7 +254,7 @@ function messages(request, response, path) {
   };
   const tokens = { input: given, input_cached: read, input_cache_creation: minutes + hour, output: out };
   bill(path, request, 200, kind, tokens, usage);
-  const forced = kind === "object" && !request.output_config?.format;
+  const forced = kind === "object" && Boolean(request.tool_choice?.name);
   const block =
     kind === "tool" || forced
       ? { type: "tool_use", id: `toolu_${bills.length}`, name: forced ? request.tool_choice.name : toolOf(request), input: forced ? OBJECT : { city: "Lisbon" } }

@@ -28,7 +28,6 @@ RECEIVER_URL: Final = "http://tailrace"
 """What stands in records for the free ports of a run."""
 
 
-
 class Told(NamedTuple):
     """What one story sent, what its provider billed, and from where it ran."""
 
@@ -41,7 +40,9 @@ class Told(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record what the catalogue names, and say what could not be."""
     parser = argparse.ArgumentParser(prog="python -m tests.frameworks.js", description=main.__doc__)
-    parser.add_argument("--only", action="append", metavar="NAME", choices=FRAMEWORKS, help="record just this; may be repeated")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", choices=FRAMEWORKS, help="record just this; may be repeated"
+    )
     parser.add_argument("--list", action="store_true", help="name what can be recorded, and do nothing")
     chosen = parser.parse_args(arguments)
     if chosen.list:

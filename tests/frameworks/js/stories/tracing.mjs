@@ -3,17 +3,18 @@ import { trace } from "@opentelemetry/api";
 import { BatchSpanProcessor, NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
 import { otlp, story } from "./common.mjs";
 
-// `exporter` is "langfuse", "otlp-json" or "otlp-protobuf". Returns the provider; its shutdown sends what is left.
-export async function startTracing(exporter) {
-  const processor = exporter === "langfuse" ? await langfuseProcessor() : await plainProcessor(exporter);
+// `exporter` is "langfuse", "otlp-json" or "otlp-protobuf"; `options` are those of Langfuse's span processor. Returns the provider; its
+// shutdown sends what is left.
+export async function startTracing(exporter, options = {}) {
+  const processor = exporter === "langfuse" ? await langfuseProcessor(options) : await plainProcessor(exporter);
   const provider = new NodeTracerProvider({ spanProcessors: [processor] });
   provider.register();
   return provider;
 }
 
-async function langfuseProcessor() {
+async function langfuseProcessor(options) {
   const { LangfuseSpanProcessor } = await import("@langfuse/otel");
-  return new LangfuseSpanProcessor({ environment: "story", release: "story-1" });
+  return new LangfuseSpanProcessor({ environment: "story", release: "story-1", ...options });
 }
 
 async function plainProcessor(exporter) {

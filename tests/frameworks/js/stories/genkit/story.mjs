@@ -7,7 +7,8 @@ import { inOneTrace, startTracing } from "../tracing.mjs";
 const exporter = process.argv[2];
 // Genkit brings an OpenTelemetry of its own, of which Langfuse's exporter is too new a guest; so it is told to use ours.
 disableGenkitOTelInitialization();
-const tracing = await startTracing(exporter);
+// Langfuse's processor does not know Genkit's spans as those of models, and would leave them out.
+const tracing = await startTracing(exporter, { shouldExportSpan: () => true });
 process.env.OPENAI_BASE_URL = provider.openai;
 const ai = genkit({ plugins: [openAI({ apiKey: provider.key, maxRetries: 0 })], model: openAI.model(story.model) });
 const weather = ai.defineTool(

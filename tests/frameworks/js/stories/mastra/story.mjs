@@ -30,7 +30,8 @@ const observability = new Observability({ configs: { story: { serviceName: "parc
 const mastra = new Mastra({ agents, observability, logger: false });
 
 const { userId, sessionId, tags, metadata } = story;
-const options = { tracingOptions: { rootSpanName: story.name, metadata: { userId, sessionId, ...metadata }, tags } };
+const modelSettings = { maxOutputTokens: story.maxTokens };
+const options = { modelSettings, tracingOptions: { rootSpanName: story.name, metadata: { userId, sessionId, ...metadata }, tags } };
 for (const name of ["chat", "responses"]) {
   const plain = mastra.getAgent(name);
   await plain.generate(story.question, options);
