@@ -97,6 +97,10 @@ _VERCEL: Final = (
 )
 _STREAMED: Final = frozenset({"streamed"})
 _EMBEDDING: Final = frozenset({"embedding"})
+_NO_FIRST_TOKEN: Final = {"first_token": "it does not tell when the first token came"}
+_NO_LIMIT: Final = {
+    "params": "it tells max_tokens, and not max_completion_tokens, which is what the newer models are asked by"
+}
 _NO_TOOL: Final = {"tool": "the program runs the tool itself, so no package sees it"}
 _LANGFUSE_OPENAI: Final = (
     Hidden(
@@ -113,6 +117,7 @@ _OPENAI: Final = (
         name="openai-langfuse-5",
         story="openai-langfuse-5",
         package="@langfuse/openai",
+        absent={**_NO_LIMIT},
         untold=_NO_TOOL,
         hidden=_LANGFUSE_OPENAI,
     ),
@@ -120,6 +125,7 @@ _OPENAI: Final = (
         name="openai-langfuse-3",
         story="openai-langfuse-3",
         package="langfuse",
+        absent={**_NO_LIMIT},
         untold=_NO_TOOL,
         hidden=_LANGFUSE_OPENAI,
     ),
@@ -135,7 +141,7 @@ _OPENAI: Final = (
         story="openai-openinference",
         package="@arizeai/openinference-instrumentation-openai",
         arguments=("otlp-json",),
-        absent={"errors": "no span is sent for a refused call"},
+        absent={"errors": "no span is sent for a refused call", **_NO_FIRST_TOKEN},
         untold=_NO_TOOL,
         hidden=(
             Hidden(
@@ -154,6 +160,8 @@ _OPENAI: Final = (
         absent={
             "tags": "association properties are single values",
             "errors": "no span is sent for a refused call",
+            "cached": "all input is told only",
+            **_NO_FIRST_TOKEN,
         },
         untold={"embeddings": "embeddings are not instrumented"},
         hidden=(
@@ -175,11 +183,17 @@ _OPENAI: Final = (
     ),
 )
 _LANGCHAIN: Final = (
-    Framework(name="langchain-langfuse", story="langchain-langfuse", package="@langfuse/langchain"),
+    Framework(
+        name="langchain-langfuse",
+        story="langchain-langfuse",
+        package="@langfuse/langchain",
+        absent={**_NO_LIMIT},
+    ),
     Framework(
         name="langgraph-langfuse",
         story="langgraph-langfuse",
         package="@langchain/langgraph",
+        absent={**_NO_LIMIT},
         hidden=(
             Hidden(
                 facts=("answered_model",),
@@ -195,7 +209,7 @@ _GENKIT: Final = tuple(
         story="genkit",
         package="genkit",
         arguments=arguments,
-        absent=dict.fromkeys(_NOBODY, "Genkit has no place for it") if name == "otlp" else {},
+        absent={**_NO_FIRST_TOKEN, **(dict.fromkeys(_NOBODY, "Genkit has no place for it") if name == "otlp" else {})},
         hidden=(
             Hidden(
                 facts=(*_CACHED_AND_REASONING, "answered_model"),
