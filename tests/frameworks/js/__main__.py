@@ -1,0 +1,3 @@
+from tests.frameworks.js.run import main
+
+main()
