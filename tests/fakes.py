@@ -202,6 +202,16 @@ class Fetched(NamedTuple):
     value: bytes
 
 
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class FakeConsumer:
     """An aiokafka consumer of partition 0 of the assembled topic; its group's commit is wherever `position` is set to."""
 

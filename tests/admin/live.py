@@ -9,7 +9,7 @@ import orjson
 from aiokafka import TopicPartition
 
 from tailrace.admin.raw_log import Bounds, RawLog, open_raw_log
-from tailrace.assembler.batch import BatchFolder, FoldFailedError, RawRecord
+from tailrace.assembler.batch import BatchFolder, FoldFailedError, RawRecord, Superseded
 from tailrace.assembler.letters import Doom
 from tailrace.assembler.own_model_store import OwnModelStore
 from tailrace.assembler.price_list import PriceList
@@ -86,6 +86,8 @@ class Live:
             await self._apply(partition, folder, batch, doomed)
         except FoldFailedError as error:
             doomed[error.offset] = Doom("internal_error", "folding it failed")
+            return False
+        except Superseded:  # a swap took the partition meanwhile
             return False
         return True
 

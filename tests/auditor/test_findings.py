@@ -1,14 +1,7 @@
 """What is broken is told once it has lasted."""
 
 from tailrace.auditor.findings import Findings
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes import Clock
 
 
 def test_a_finding_is_told_after_the_grace_time_with_its_newest_amount() -> None:

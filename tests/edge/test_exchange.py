@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tailrace.edge.demand import ACTIVE_SECONDS, WINDOW_SECONDS, Demand
 from tailrace.edge.exchange import Exchange, Told
+from tests.fakes import Clock
 from tests.stack import execute
 
 rates = st.floats(0, 1e6).map(lambda rate: round(rate, 3))
@@ -55,18 +56,8 @@ def test_what_all_edges_know_is_added_up() -> None:
     assert edge.total_pace() == (180, 70)
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_project_is_active_for_a_while_after_its_last_event() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     demand = Demand(clock)
     demand.add("shop", 10)
     seen = [dict(demand.rates)]
@@ -77,7 +68,7 @@ def test_a_project_is_active_for_a_while_after_its_last_event() -> None:
 
 
 def test_who_is_refused_because_it_is_slowed_is_no_quieter_for_that() -> None:
-    demand = Demand(Clock())
+    demand = Demand(Clock(1000.0))
     for _ in range(5):
         demand.add("loud", 100)
         demand.refused("loud")
@@ -87,7 +78,7 @@ def test_who_is_refused_because_it_is_slowed_is_no_quieter_for_that() -> None:
 
 def test_no_more_projects_are_known_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailrace.edge.demand._MOST_PROJECTS", 3)
-    demand = Demand(Clock())
+    demand = Demand(Clock(1000.0))
     for number in range(10):
         demand.add(f"p{number}", 1)
 

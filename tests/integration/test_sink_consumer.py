@@ -15,9 +15,9 @@ from tailrace.sink import consumer, repository
 from tailrace.sink.consumer import SinkConsumer
 from tailrace.sink.plan import Delivered
 from tailrace.sink.writer import Applied, PartitionWriter
-from tests.fakes import TOPICS, FakeConsumer, eventually
+from tests.fakes import TOPICS, Clock, FakeConsumer, eventually
 from tests.integration.partition import sum_law_differences
-from tests.integration.worker import Clock, World, generation
+from tests.integration.worker import World, generation
 
 pytestmark = pytest.mark.integration
 

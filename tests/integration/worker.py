@@ -24,19 +24,9 @@ from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.writer import PartitionWriter
 from tailrace.wire.records import AssembledRecord, BadRecordError, decode_record
 from tests.events import Event
-from tests.fakes import TOPICS, FakeRawLog, FakeSender, RawTopic, eventually
+from tests.fakes import TOPICS, Clock, FakeRawLog, FakeSender, RawTopic, eventually
 
 PRICES = load_price_table((schemas() / "prices.json").read_bytes())
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Worker:

@@ -4,20 +4,12 @@ import httpx
 import pytest
 
 from tailrace.runtime.probes import Health, probe_app, serve_probes
-from tests.fakes import eventually
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes import Clock, eventually
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

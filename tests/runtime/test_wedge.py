@@ -9,15 +9,9 @@ from tailrace.runtime import wedge
 from tailrace.runtime.probes import Health
 from tailrace.runtime.settings import Kafka
 from tailrace.runtime.wedge import WedgedClientError, watch_kafka
+from tests.fakes import Clock
 
 pytestmark = pytest.mark.integration
-
-
-class _Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +20,12 @@ def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> _Clock:
-    return _Clock()
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def health(clock: _Clock) -> Health:
+def health(clock: Clock) -> Health:
     health = Health("sink", stall_seconds=60, clock=clock)
     health.started()
     health.block("kafka", "TimeoutError")
@@ -59,7 +53,7 @@ async def test_while_the_brokers_are_away_nothing_ends(health: Health) -> None:
 
 
 async def test_a_client_that_waits_for_less_than_the_stall_time_or_again_is_let_be(
-    kafka_bootstrap: str, health: Health, clock: _Clock
+    kafka_bootstrap: str, health: Health, clock: Clock
 ) -> None:
     health.clear("kafka")
     health.block("kafka", "TimeoutError")

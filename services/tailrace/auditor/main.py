@@ -21,7 +21,6 @@ from tailrace.runtime.wedge import watch_kafka
 from tailrace.wire.topics import topics_of
 
 _NICENESS = 10
-LEAVE_SECONDS = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +48,7 @@ async def audit(settings: Settings, health: Health, stop: asyncio.Event) -> None
         partitions = await raw_partitions(pool, settings, health, stop)
         consumer = make_consumer(settings.kafka, group_id=None, client_id="tailrace-auditor")
         await wait_for_kafka(consumer, health, stop)
-        stack.push_async_callback(dispose_consumer, consumer, LEAVE_SECONDS)
+        stack.push_async_callback(dispose_consumer, consumer)
         raw_log = RawHeadersLog(consumer, topics_of(settings.kafka.topic_prefix).raw, range(partitions))
         store, max_series = Repository(pool), settings.processing.max_metric_projects
         events = EventAudit(raw_log, store, health, paced, max_series=max_series)

@@ -31,6 +31,9 @@ FETCH_BYTES = 4 * 1024 * 1024
 FETCH_REQUEST_BYTES = 32 * 1024 * 1024
 """What one broker sends at once, whatever the number of partitions."""
 
+LEAVE_SECONDS = 3.0
+"""How long a consumer may take to leave its group."""
+
 
 def require_bootstrap_servers(settings: Kafka) -> str:
     """The brokers. Raises SettingsError when none is set."""
@@ -61,10 +64,10 @@ def make_producer(
     )
 
 
-async def dispose_consumer(consumer: Any, grace_seconds: float) -> None:
+async def dispose_consumer(consumer: Any) -> None:
     """Stop a consumer. One that cannot reach its group would wait for it for ever: it is left as it is."""
     stopping = asyncio.ensure_future(consumer.stop())
-    await asyncio.wait([stopping], timeout=grace_seconds)
+    await asyncio.wait([stopping], timeout=LEAVE_SECONDS)
     stopping.cancel()
     with suppress(asyncio.CancelledError, Exception):
         await stopping

@@ -29,8 +29,7 @@ class Health:
         self.service = service
         self._stall_seconds = stall_seconds
         self._clock = clock
-        self._reasons: dict[str, str] = {"start": "starting"}
-        self._since: dict[str, float] = {"start": clock()}
+        self._reasons: dict[str, tuple[str, float]] = {"start": ("starting", clock())}
         self._progress: dict[str, tuple[int, float]] = {}
         self.details: dict[str, object] = {}
 
@@ -39,23 +38,22 @@ class Health:
 
     def block(self, part: str, reason: str) -> None:
         """`part` (kafka, postgres, …) keeps this process from its work, for `reason`."""
-        self._reasons[part] = reason
-        self._since.setdefault(part, self._clock())
+        _, since = self._reasons.get(part, (reason, self._clock()))
+        self._reasons[part] = (reason, since)
         metrics.process_ready.set(0)
 
     def clear(self, part: str) -> None:
         """`part` keeps this process from nothing any more; who waited for it has the whole stall time again."""
         excused = [consumer for consumer in self._progress if self._is_excused(consumer)]
         self._reasons.pop(part, None)
-        self._since.pop(part, None)
         for consumer in excused:
             self._progress[consumer] = (self._progress[consumer][0], self._clock())
         metrics.process_ready.set(0 if self._reasons else 1)
 
     def is_long_blocked(self, part: str) -> bool:
         """Whether `part` has kept this process from its work for longer than the stall time."""
-        since = self._since.get(part)
-        return since is not None and self._clock() - since > self._stall_seconds
+        blocked = self._reasons.get(part)
+        return blocked is not None and self._clock() - blocked[1] > self._stall_seconds
 
     def report_progress(self, consumer: str, *, position: int, lagging: bool) -> None:
         """Tell where `consumer` stands. Its clock restarts when the position moves, when it has no lag, or when it may not work.
@@ -72,7 +70,7 @@ class Health:
 
     @property
     def reasons(self) -> dict[str, str]:
-        return dict(self._reasons)
+        return {part: reason for part, (reason, _) in self._reasons.items()}
 
     @property
     def ready(self) -> bool:

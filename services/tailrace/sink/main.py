@@ -29,7 +29,6 @@ from tailrace.wire.topics import topics_of
 log = get_logger(__name__)
 
 PARTITION_CHECK_SECONDS = 3600
-LEAVE_SECONDS = 3.0
 
 
 def add_arguments(_: argparse.ArgumentParser) -> None:
@@ -61,7 +60,7 @@ async def sink(settings: Settings, health: Health, stop: asyncio.Event) -> None:
         )
         feeder.subscribe(topics_of(settings.kafka.topic_prefix).assembled)
         await wait_for_kafka(consumer, health, stop)
-        stack.push_async_callback(dispose_consumer, consumer, LEAVE_SECONDS)
+        stack.push_async_callback(dispose_consumer, consumer)
         health.started()
         async with in_background(
             keep_partitions(pool, stop), watch_kafka(settings.kafka, health, group=group)
