@@ -67,7 +67,7 @@ async def test_the_sum_of_the_windows_is_the_cost_of_the_observations(pool: asyn
     assert await pool.fetchval("select count(*) > 0 from observations where total_cost > 0")
 
 
-async def test_the_trace_row_sums_what_its_observations_are(pool: asyncpg.Pool) -> None:
+async def test_the_trace_row_sums_what_its_counted_observations_are(pool: asyncpg.Pool) -> None:
     events = make_events(8, traces=30)
     random.Random(2).shuffle(events)
     await _run(pool, [events[at : at + 5] for at in range(0, len(events), 5)], max_state_bytes=0, together=2)
@@ -75,8 +75,8 @@ async def test_the_trace_row_sums_what_its_observations_are(pool: asyncpg.Pool) 
     wrong = await pool.fetch(
         """select t.id from traces t
            left join lateral (
-               select count(*) n, coalesce(sum(o.total_cost), 0) cost, count(*) filter (where o.level = 'ERROR') errors,
-                      coalesce(sum(o.total_tokens), 0) tokens, min(o.start_time) first_start,
+               select count(*) n, coalesce(sum(o.total_cost) filter (where o.counted), 0) cost, count(*) filter (where o.level = 'ERROR') errors,
+                      coalesce(sum(o.total_tokens) filter (where o.counted), 0) tokens, min(o.start_time) first_start,
                       max(greatest(coalesce(o.end_time, o.start_time), o.start_time)) last_end
                from observations o where o.trace_id = t.id
            ) o on true

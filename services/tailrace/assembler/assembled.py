@@ -15,6 +15,9 @@ from tailrace.wire.records import AssembledRecord, CostPart, DeadLetter, EventCo
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 """A chunk holds rows up to about this many bytes; one row may be larger."""
 
+_ROW_BYTES: Final = 1_000
+"""What a row takes in JSON besides its texts."""
+
 
 class Origin(NamedTuple):
     """Which raw record: its offset, the one before it, when the edge got it and the digest of its bytes."""
@@ -61,6 +64,8 @@ def assemble_record(
         dead_letters=dead_letters,
         counts=counts,
     )
+    if _is_surely_small(folded, shared, dead_letters):
+        return [whole]
     groups = list(_groups(whole))
     if len(groups) == 1:
         return [whole]
@@ -85,6 +90,11 @@ _lists: Final = (
 )
 
 
+def _is_surely_small(folded: FoldedRecord, shared: Shared, dead_letters: list[DeadLetter]) -> bool:
+    """Whether all of it is one chunk, told without a look at each row: what is in a row is in memory too."""
+    return not dead_letters and 2 * folded.bytes + _ROW_BYTES * sum(map(len, shared)) < CHUNK_BYTES
+
+
 def _groups(record: AssembledRecord) -> Iterator[dict[str, list[Any]]]:
     group: dict[str, list[Any]] = {}
     size = 0
@@ -106,7 +116,7 @@ def _weigh(row: Record) -> int:
     for value in _texts_of(type(row))(row):
         if value is not None:
             texts += len(value)
-    return 1_000 + 2 * texts
+    return _ROW_BYTES + 2 * texts
 
 
 @cache

@@ -51,13 +51,18 @@ class TraceTouch:
 
 @dataclass(slots=True)
 class FoldedRecord:
-    """What one raw record did. `deltas`: changes of cost parts. `unknown`: how many observations were given no price, by project and model."""
+    """What one raw record did.
+
+    `bytes`: what the entities of the rows weigh in memory. `deltas`: changes of cost parts. `unknown`: how many observations were given no
+    price, by project and model.
+    """
 
     observations: list[ObservationRow] = field(default_factory=list[ObservationRow])
     observation_bodies: list[ObservationBodyRow] = field(default_factory=list[ObservationBodyRow])
     traces: list[TraceRow] = field(default_factory=list[TraceRow])
     trace_bodies: list[TraceBodyRow] = field(default_factory=list[TraceBodyRow])
     scores: list[ScoreRow] = field(default_factory=list[ScoreRow])
+    bytes: int = 0
     deltas: dict[PartKey, Amounts] = field(default_factory=dict[PartKey, Amounts])
     users: list[tuple[UserKey, Seen]] = field(default_factory=list[tuple[UserKey, Seen]])
     sessions: list[tuple[SessionKey, Seen]] = field(default_factory=list[tuple[SessionKey, Seen]])
@@ -142,10 +147,10 @@ class Fold:
             result.observations.append(observation_row(state))
             if body_changed:
                 result.observation_bodies.append(observation_body_row(state))
-            self._state.keep_observation(state)
+            result.bytes += self._state.keep_observation(state)
         for score in self._scores.values():
             result.scores.append(score_row(score))
-            self._state.scores.keep((score.project_id, score.id), score)
+            result.bytes += self._state.scores.keep((score.project_id, score.id), score)
         return result
 
     def _apply_score(self, change: Change) -> None:
@@ -271,7 +276,7 @@ class Fold:
         result.traces.append(trace_row(state))
         if touch.body_changed:
             result.trace_bodies.append(trace_body_row(state))
-        self._state.traces.keep((state.project_id, state.id), state)
+        result.bytes += self._state.traces.keep((state.project_id, state.id), state)
 
     def _note_receipt(self, state: TraceState, *, had_ended: bool) -> None:
         received_us = self._received_us
@@ -293,14 +298,18 @@ class Fold:
     def _note_sightings(self, change: Change) -> None:
         """Whom the event names, whether or not another event's word counts in the end."""
         fields = change.fields
-        times = (change.stamp.at_us, fields.get("timestamp"), fields.get("earliest"))
-        seen = Seen(
-            min(at for at in times if at is not None), change.stamp.at_us, fields.get("environment") or "default"
-        )
-        if fields.get("user_id"):
-            self._users.append(((change.project_id, fields["user_id"]), seen))
-        if fields.get("session_id"):
-            self._sessions.append(((change.project_id, fields["session_id"]), seen))
+        user_id, session_id = fields.get("user_id"), fields.get("session_id")
+        if not (user_id or session_id):
+            return
+        first_us = at_us = change.stamp.at_us
+        for time_us in (fields.get("timestamp"), fields.get("earliest")):
+            if time_us is not None and time_us < first_us:
+                first_us = time_us
+        seen = Seen(first_us, at_us, fields.get("environment") or "default")
+        if user_id:
+            self._users.append(((change.project_id, user_id), seen))
+        if session_id:
+            self._sessions.append(((change.project_id, session_id), seen))
 
 
 def _add_deltas(deltas: dict[PartKey, Amounts], state: TraceState, touch: TraceTouch) -> None:

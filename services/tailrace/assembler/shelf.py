@@ -36,13 +36,14 @@ class Shelf(Generic[K, V]):
         """Put a new value that is not complete yet: `keep` weighs it."""
         self._values[key] = value
 
-    def keep(self, key: K, value: V) -> None:
-        """Put a value, or weigh a changed one again; it becomes the most recently used."""
+    def keep(self, key: K, value: V) -> int:
+        """Put a value, or weigh a changed one again; it becomes the most recently used. Returns what it weighs."""
         self._values.pop(key, None)
         self._values[key] = value
         weight = self._weigh(value)
         self.bytes += weight - self._weights.get(key, 0)
         self._weights[key] = weight
+        return weight
 
     def evict(self, applied_origin: int, target_bytes: int) -> list[K]:
         """Let go of the least recently used until `bytes` is at most the target, passing over what is not applied yet."""

@@ -73,9 +73,9 @@ class PartitionState:
         self.observations.place((state.project_id, state.trace_id, state.id), state)
         self._members.setdefault((state.project_id, state.trace_id), set()).add(state.id)
 
-    def keep_observation(self, state: ObservationState) -> None:
-        """Weigh an observation, again where it has changed; it becomes the most recently used."""
-        self.observations.keep((state.project_id, state.trace_id, state.id), state)
+    def keep_observation(self, state: ObservationState) -> int:
+        """Weigh an observation, again where it has changed; it becomes the most recently used. Returns what it weighs."""
+        return self.observations.keep((state.project_id, state.trace_id, state.id), state)
 
     def members(self, trace: TraceKey) -> list[ObservationState]:
         """The observations of a trace that are in memory."""

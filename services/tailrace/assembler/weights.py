@@ -3,6 +3,7 @@
 Texts, objects and lists are weighed as they are; what every entity has besides them is a constant, measured with tracemalloc.
 """
 
+from collections.abc import Mapping
 from sys import getsizeof
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _day_bytes: Final = 80
 _member_bytes: Final = 400
 _node_bytes: Final = 160
 _number_bytes: Final = 32
+_key_bytes: Final = 25
 _decimal_bytes: Final = 104
 
 
@@ -48,10 +50,7 @@ def weigh_value(value: Any) -> int:  # noqa: PLR0911 - one for each kind of valu
     if value is None or kind is bool:
         return 0
     if kind is dict:
-        weight = getsizeof(value)
-        for key, child in value.items():
-            weight += getsizeof(key) // 2 + weigh_value(child)
-        return weight
+        return _weigh_items(value)
     if kind is list:
         return getsizeof(value) + sum(map(weigh_value, value))
     if kind is Node:
@@ -60,12 +59,30 @@ def weigh_value(value: Any) -> int:  # noqa: PLR0911 - one for each kind of valu
     return _decimal_bytes
 
 
+def _weigh_items(items: Mapping[str, Any]) -> int:
+    weight = getsizeof(items)
+    for key, value in items.items():
+        # Most are texts and numbers, and a call for each of them would take longer than all else here.
+        kind: type[object] = value.__class__
+        if kind is str:
+            weight += getsizeof(value)
+        elif kind is int:
+            weight += _number_bytes
+        else:
+            weight += weigh_value(value)
+        weight += _key_bytes + len(key) // 2
+    return weight
+
+
 def _weigh_folded(folded: Folded) -> int:
     weight = _entity_bytes + getsizeof(folded.wins)
     for value in folded.values.values():
-        # Most are texts, and a call for each of them would take longer than all else here.
-        weight += getsizeof(value) if value.__class__ is str else weigh_value(value)
+        kind: type[object] = value.__class__
+        if kind is str:
+            weight += getsizeof(value)
+        elif kind is not int and kind is not bool:
+            weight += weigh_value(value)
     metadata = folded.metadata
     if metadata is not None:
-        weight += weigh_value(metadata if isinstance(metadata, Node) else metadata.value)
+        weight += weigh_value(metadata) if isinstance(metadata, Node) else _weigh_items(metadata.value)
     return weight

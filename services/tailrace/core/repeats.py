@@ -33,7 +33,7 @@ class Figures(NamedTuple):
     given_cost: Decimal = ZERO
 
     def __bool__(self) -> bool:
-        return any(self)
+        return bool(self.total or self.input or self.output or self.given_cost)
 
     def plus(self, other: "Figures") -> "Figures":
         return Figures(

@@ -7,7 +7,7 @@ entity's rules in their order, which is therefore append-only. `m` is the index 
 else a tree: an index for a value, `{key: …}` for an object, `[index, {key: …}]` for an object that also beat an older value.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -19,8 +19,8 @@ from tailrace.core.stamp import Stamp
 def dump_stamps(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) -> dict[str, Any]:
     """The stamps of `folded`, ready for JSON. `hidden`: values of fields that the row does not show as they are."""
     masks = _masks(folded.wins, _bits(kind))
-    wins = sorted(masks)
-    if folded.metadata is not None:
+    wins = sorted(masks) if len(masks) > 1 else list(masks)
+    if folded.metadata is not None and not _is_of_first(folded.metadata, wins):
         known = {win.stamp for win in wins}
         extra = {Win(ORDINARY, stamp) for stamp in _stamps_of(folded.metadata) if stamp not in known}
         if extra:
@@ -75,6 +75,11 @@ def _masks(wins: Mapping[str, Win], bits: Mapping[str, int]) -> dict[Win, int]:
 @cache
 def _bits(kind: EntityKind) -> dict[str, int]:
     return {field: 1 << position for position, field in enumerate(RULES[kind])}
+
+
+def _is_of_first(state: Metadata, wins: Sequence[Win]) -> bool:
+    """Whether the event of the first win gave all metadata: nearly always, as one event gave everything."""
+    return isinstance(state, Uniform) and bool(wins) and state.stamp is wins[0].stamp
 
 
 def _stamps_of(state: Metadata | None) -> Iterator[Stamp]:

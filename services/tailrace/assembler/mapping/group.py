@@ -17,12 +17,13 @@ _SERVICE_VERSION: Final = "service.version"
 class Group:
     """A resource and a scope.
 
-    `metadata`: what they add to the metadata of each span. `digest_key`: tells groups apart in stamps. `known_scope`: its name, if some
+    `environment`: of its spans that name none. `metadata`: what they add to the metadata of each span. `digest_key`: tells groups apart in stamps. `known_scope`: its name, if some
     convention is bound to it.
     """
 
     __slots__ = (
         "digest_key",
+        "environment",
         "environments",
         "is_langfuse",
         "known_scope",
@@ -41,6 +42,7 @@ class Group:
         self.is_langfuse = scope.name == langfuse.SCOPE
         self.known_scope = scope.name if scope.name in SCOPES else ""
         self.environments = tuple(text_of(resource.get(key)) for key in ENVIRONMENTS)
+        self.environment = next(filter(None, self.environments), None)
         self.release = first_text(resource, (langfuse.RELEASE,))
         self.version = first_text(resource, (langfuse.VERSION,))
         self.service_version = first_text(resource, (_SERVICE_VERSION,))
@@ -51,8 +53,8 @@ class Group:
     def holds(self, resource: Mapping[str, Any], scope: Scope) -> bool:
         return self.resource is resource and self.scope is scope
 
-    def environment(self, attributes: Mapping[str, Any]) -> str | None:
-        """What a span and its resource call their environment; the first name that either gives, key by key."""
+    def environment_of(self, attributes: Mapping[str, Any]) -> str | None:
+        """What a span that names one, and its resource, call their environment; the first name that either gives, key by key."""
         for key, of_resource in zip(ENVIRONMENTS, self.environments, strict=True):
             found = text_of(attributes.get(key)) or of_resource
             if found:

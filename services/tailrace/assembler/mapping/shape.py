@@ -10,7 +10,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from tailrace.assembler.mapping import precedence
 from tailrace.assembler.mapping.bodies import Bodies
-from tailrace.assembler.mapping.precedence import METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
+from tailrace.assembler.mapping.langfuse import PUBLIC
+from tailrace.assembler.mapping.precedence import ENVIRONMENTS, METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
 from tailrace.assembler.mapping.rules import Parameters, Rule
 from tailrace.assembler.mapping.tools import Tools
 from tailrace.core.usage_words import UsagePlan, plan_usage
@@ -58,10 +59,12 @@ class Shape(NamedTuple):
     bodies_with_events: Readers[Bodies]
     tools: Readers[Tools]
     has_metadata: bool
+    names_environment: bool
     updates_trace: bool
     user_ids: tuple[str, ...]
     session_ids: tuple[str, ...]
     tags: tuple[str, ...]
+    public: tuple[str, ...]
     usage: UsagePlan | None
 
 
@@ -88,10 +91,12 @@ def _work_out(names: tuple[str, ...], scope: str) -> Shape:
         _readers(precedence.BODIES, given, scope),
         _readers(precedence.TOOLS, given, scope),
         any(name.startswith(METADATA) for name in names),
+        not given.isdisjoint(ENVIRONMENTS),
         not TRACE_UPDATES.isdisjoint(given),
         tuple(name for name in USER_IDS if name in given),
         tuple(name for name in SESSION_IDS if name in given),
         tuple(name for name in TAGS if name in given),
+        tuple(name for name in PUBLIC if name in given),
         plan_usage(names),
     )
 

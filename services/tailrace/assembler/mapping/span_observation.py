@@ -95,7 +95,7 @@ def _first(readers: Readers[T], span: SpanData) -> T | None:
 def _put_plain(fields: dict[str, Any], span: SpanData, group: Group, shape: Shape) -> None:
     attributes = span.attributes
     put_key(fields, "name", _first(shape.names, span) or span.name)
-    environment = group.environment(attributes)
+    environment = group.environment_of(attributes) if shape.names_environment else group.environment
     if environment:
         fields["environment"] = normalise_environment(environment)
     level = level_of(attributes.get(langfuse.LEVEL)) or ("ERROR" if span.status_code == _ERROR_STATUS else None)

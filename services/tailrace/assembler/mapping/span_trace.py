@@ -54,7 +54,7 @@ def _put_identity(fields: dict[str, Any], span: SpanData, shape: Shape) -> None:
         if tags:
             fields["tags"] = tags
             break
-    if any(langfuse.is_true(attributes.get(key)) for key in langfuse.PUBLIC):
+    if any(langfuse.is_true(attributes[key]) for key in shape.public):
         fields["public"] = True
 
 
