@@ -12,7 +12,14 @@ from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
-from tailrace.runtime.kafka import FETCH_BYTES, FETCH_REQUEST_BYTES, heartbeat_seconds, require_bootstrap_servers
+from tailrace.runtime.kafka import (
+    FETCH_BYTES,
+    FETCH_REQUEST_BYTES,
+    IDLE_SECONDS,
+    METADATA_SECONDS,
+    heartbeat_seconds,
+    require_bootstrap_servers,
+)
 from tailrace.runtime.settings import Kafka
 
 BUFFERED_MESSAGES = 64
@@ -46,6 +53,8 @@ def make_faust_app(app_id: str, settings: Kafka, *, datadir: str) -> Any:
         stream_buffer_maxsize=BUFFERED_MESSAGES,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
+        broker_max_poll_interval=IDLE_SECONDS,
         broker_session_timeout=seconds,
         broker_heartbeat_interval=heartbeat_seconds(settings),
         broker_request_timeout=seconds * 2,

@@ -34,6 +34,14 @@ FETCH_REQUEST_BYTES = 32 * 1024 * 1024
 LEAVE_SECONDS = 3.0
 """How long a consumer may take to leave its group."""
 
+METADATA_SECONDS = 10
+"""How often a consumer asks what topics and partitions there are. A group that was formed before its topic was made has nothing until then."""
+
+IDLE_SECONDS = 10 * 365 * 24 * 3600
+"""For how long a consumer that fetches nothing stays in its group: for ever. A client leaves after five minutes by itself, and comes back only
+once it fetches: a spare would never take over, nor anybody go on after a long outage of Postgres. That it moves is watched by `probes`.
+"""
+
 
 def require_bootstrap_servers(settings: Kafka) -> str:
     """The brokers. Raises SettingsError when none is set."""
@@ -129,6 +137,8 @@ def make_consumer(settings: Kafka, *, group_id: str | None, client_id: str) -> A
         fetch_max_bytes=FETCH_REQUEST_BYTES,
         fetch_max_wait_ms=100,
         request_timeout_ms=settings.session_timeout_seconds * 2000,
+        metadata_max_age_ms=METADATA_SECONDS * 1000,
+        max_poll_interval_ms=IDLE_SECONDS * 1000,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 
 import httpx
 import orjson
@@ -41,21 +42,26 @@ async def poison_in_the_middle(round_: Round) -> None:
         (b"{}", [("project", b"poi\x00son\xff")]),
         (b"{}", []),
     ]
+    before = await _count_poison(round_)
     for value, its_headers in poison:
         await asyncio.sleep(round_.seconds / 8)
         records = [(partition, value, its_headers) for partition in range(PARTITIONS)]
         await round_.cluster.publish(round_.cluster.topics.raw, records)
 
     async def count_letters(_: Round) -> None:
-        rows = await round_.cluster.execute(
-            "select reason, count(*) as n from dead_letters where project_id in ('poison', '') or project_id like 'poi%son%' group by 1"
-        )
-        found = {row["reason"]: row["n"] for row in rows}
-        round_.note(f"poison became {found}")
-        if found.get("internal_error") or sum(found.values()) != len(poison) * PARTITIONS:
+        found = await _count_poison(round_) - before
+        round_.note(f"poison became {dict(found)}")
+        if found["internal_error"] or found.total() != len(poison) * PARTITIONS:
             round_.problem(f"expected {len(poison) * PARTITIONS} dead letters of the sender's fault, got {found}")
 
     round_.check(count_letters)
+
+
+async def _count_poison(round_: Round) -> Counter[str]:
+    rows = await round_.cluster.execute(
+        "select reason, count(*) as n from dead_letters where project_id in ('poison', '') or project_id like 'poi%son%' group by 1"
+    )
+    return Counter({row["reason"]: row["n"] for row in rows})
 
 
 async def postgres_refuses_a_record(round_: Round) -> None:
