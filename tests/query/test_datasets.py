@@ -132,9 +132,7 @@ async def test_v1_gives_a_dataset_its_items_and_runs(client: httpx.AsyncClient) 
 async def test_an_item_has_every_key(client: httpx.AsyncClient) -> None:
     dataset = await make(client)
 
-    made = await add(
-        client, id="i", input={"q": "?"}, expectedOutput="!", sourceTraceId="t", sourceObservationId="o"
-    )
+    made = await add(client, id="i", input={"q": "?"}, expectedOutput="!", sourceTraceId="t", sourceObservationId="o")
 
     times = {"createdAt": made["createdAt"], "updatedAt": made["createdAt"]}
     assert made == times | {
@@ -187,7 +185,11 @@ async def test_an_id_belongs_to_one_dataset(client: httpx.AsyncClient) -> None:
 
 async def test_texts_are_kept_but_for_control_characters(client: httpx.AsyncClient) -> None:
     await make(client)
-    given = {"z": "a\x00b\x07c\n\t", "a\x1f": [12345678901234567890, 1.5], "media": "@@@langfuseMedia:type=image/png|id=x|source=bytes@@@"}
+    given = {
+        "z": "a\x00b\x07c\n\t",
+        "a\x1f": [12345678901234567890, 1.5],
+        "media": "@@@langfuseMedia:type=image/png|id=x|source=bytes@@@",
+    }
 
     made = await add(client, id="i", input=given)
 
@@ -245,7 +247,10 @@ async def test_items_must_fit_the_schemas_and_every_fault_is_told(client: httpx.
 
     assert issues(bad) == [
         (["input", "q"], 'input does not fit the dataset\'s inputSchema: 1 is not of type "string"'),
-        (["expectedOutput"], 'expectedOutput does not fit the dataset\'s expectedOutputSchema: 1 is not of type "string"'),
+        (
+            ["expectedOutput"],
+            'expectedOutput does not fit the dataset\'s expectedOutputSchema: 1 is not of type "string"',
+        ),
     ]
     assert [path for path, _ in issues(empty)] == [["input"], ["expectedOutput"]]
     assert [path for path, _ in issues(worse)] == [["input"]]
@@ -337,9 +342,7 @@ async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient) ->
     assert (fits.status_code, too_large.status_code) == (200, 413)
 
 
-async def test_those_who_make_a_dataset_at_the_same_time_get_the_same_one(
-    module_postgres_dsn: str, seed: Seed
-) -> None:
+async def test_those_who_make_a_dataset_at_the_same_time_get_the_same_one(module_postgres_dsn: str, seed: Seed) -> None:
     async with api_client(module_postgres_dsn, seed) as one, api_client(module_postgres_dsn, seed) as two:
         made = await asyncio.gather(*(make((one, two)[n % 2], description=str(n)) for n in range(12)))
 
@@ -403,9 +406,17 @@ async def test_an_item_can_be_made_of_a_trace_and_of_an_observation(client: http
     of_observation = (await client.post(path, json={"traceId": "t", "observationId": "o", "id": "mine"})).json()
     given = (await client.post(path, json={"traceId": "t", "expectedOutput": "better", "metadata": {"m": 1}})).json()
 
-    assert (of_trace["input"], of_trace["expectedOutput"], of_trace["metadata"]) == ({"q": 1}, "answer", {"tier": "gold"})
+    assert (of_trace["input"], of_trace["expectedOutput"], of_trace["metadata"]) == (
+        {"q": 1},
+        "answer",
+        {"tier": "gold"},
+    )
     assert (of_trace["sourceTraceId"], of_trace["sourceObservationId"]) == ("t", None)
-    assert (of_observation["id"], of_observation["input"], of_observation["expectedOutput"]) == ("mine", "plain", {"a": 2})
+    assert (of_observation["id"], of_observation["input"], of_observation["expectedOutput"]) == (
+        "mine",
+        "plain",
+        {"a": 2},
+    )
     assert (of_observation["sourceTraceId"], of_observation["sourceObservationId"]) == ("t", "o")
     assert (given["expectedOutput"], given["metadata"]) == ("better", {"m": 1})
     for body in ({"traceId": "none"}, {"traceId": "t", "observationId": "none"}):
