@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -102,14 +102,27 @@ class DatasetItems:
     async def _write(self, call: Call, wanted: NewItem) -> ItemRead:
         """Raises NotFoundError without the dataset, ConflictError for an id of another one, InvalidBodyError for what no schema allows."""
         id_ = wanted.id or uuid.uuid4().hex
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
+            checked = None if left == 0 else await self._check(call, id_, wanted)
             try:
-                return await self._try_to_write(call, id_, wanted)
+                written = await self._try_to_write(call, id_, wanted, checked)
             except asyncpg.UniqueViolationError:
                 continue  # somebody made an item of this id in another dataset at the same time
+            if written is not None:
+                return written
         raise ConflictError("the item is being changed by others; try again")
 
-    async def _try_to_write(self, call: Call, id_: str, wanted: NewItem) -> ItemRead:
+    async def _check(self, call: Call, id_: str, wanted: NewItem) -> "_Checked":
+        """Check before the dataset is locked, so that a slow schema holds up nobody."""
+        async with call.database.snapshot() as reader:
+            dataset = await find_dataset(reader, call.project_id, wanted.dataset_name)
+            stored = await reader.row(ItemRead, statement("get_dataset_item"), (call.project_id, id_))
+        checked = _checked(dataset, _merge(stored, wanted))
+        await self._checks.check_item(*checked)
+        return checked
+
+    async def _try_to_write(self, call: Call, id_: str, wanted: NewItem, checked: "_Checked | None") -> ItemRead | None:
+        """None if what is to be written is not what was checked: others have changed the item or its dataset since."""
         async with call.database.transaction() as writer:
             dataset = await writer.row(DatasetRead, statement("lock_dataset"), (call.project_id, wanted.dataset_name))
             if dataset is None:
@@ -120,12 +133,24 @@ class DatasetItems:
             state = _merge(stored, wanted)
             if stored is not None and state == _state_of(stored):
                 return stored
-            await self._checks.check_item((dataset.input_schema, dataset.expected_output_schema), state[1:3])
-            values = (call.project_id, id_, dataset.id, *state)
-            written = await writer.row(ItemRead, statement("write_dataset_item"), values)
-        if written is None:
-            raise ConflictError(f"the item {id_!r} could not be written")
-        return written
+            if checked is None:
+                await self._checks.check_item(*_checked(dataset, state))
+            elif checked != _checked(dataset, state):
+                return None
+            return await writer.row(
+                ItemRead, statement("write_dataset_item"), (call.project_id, id_, dataset.id, *state)
+            )
+
+
+class _Checked(NamedTuple):
+    """What was checked: schemas and values, in order of the input and the expected output."""
+
+    schemas: tuple[str | None, str | None]
+    values: tuple[str | None, str | None]
+
+
+def _checked(dataset: DatasetRead, state: "State") -> _Checked:
+    return _Checked((dataset.input_schema, dataset.expected_output_schema), (state[1], state[2]))
 
 
 State = tuple[str, str | None, str | None, str | None, str | None, str | None]

@@ -34,6 +34,7 @@ async def link_item(call: Call) -> Answer:
     wanted = await asyncio.to_thread(read_run_item, call.body)
     async with call.database.transaction() as writer:
         item = await _find_item(writer, call.project_id, wanted)
+        await writer.row(DatasetRead, statement("lock_dataset_by_id"), (call.project_id, item.dataset_id))
         trace_id = wanted.trace_id or await _trace_of(writer, call.project_id, wanted.observation_id)
         run = run_id(call.project_id, item.dataset_id, wanted.run_name)
         await _write_run(writer, call.project_id, item.dataset_id, run, wanted)

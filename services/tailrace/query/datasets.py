@@ -26,6 +26,9 @@ MAX_LISTED: Final = 10_000
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _TRIES: Final = 5
 _CHECKED_AT_ONCE: Final = 200
+_WRITERS: Final = 2
+"""Datasets that are written at once: each takes a connection for as long as its items are checked."""
+
 _all_items: Final = statement(
     "list_dataset_items",
     where="i.project_id = $1 and i.dataset_id = $2 and i.valid_to is null and i.status = 'ACTIVE'",
@@ -66,6 +69,7 @@ class Datasets:
 
     def __init__(self, checks: ItemChecks) -> None:
         self._checks = checks
+        self._turns = asyncio.Semaphore(_WRITERS)
 
     async def list(self, call: Call) -> Answer:
         """A counted page, newest first."""
@@ -146,7 +150,7 @@ class Datasets:
         """One that somebody else makes at the same time is changed instead. Raises ConflictError."""
         wanted = await asyncio.to_thread(read_dataset, call.body)
         for _ in range(_TRIES):
-            async with call.database.transaction() as writer:
+            async with self._turns, call.database.transaction() as writer:
                 stored = await writer.row(DatasetRead, statement("lock_dataset"), (call.project_id, wanted.name))
                 if stored is None:
                     written = await self._insert(writer, call.project_id, wanted)

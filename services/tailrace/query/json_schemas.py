@@ -36,18 +36,20 @@ class JsonSchemas:
     """Checks values against schemas, one request after the other."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = asyncio.Lock()
+        self._lock = threading.Lock()  # a request that is cancelled gives up its turn while its thread still works
         self._process: subprocess.Popen[bytes] | None = None
 
     async def check(self, schema: str, values: Sequence[str], *path: str) -> Fault | None:
         """The first of `values` (JSON texts) that does not fit `schema` (JSON text), or None. `path` names the schema in errors.
 
-        Raises InvalidRequestError for a schema that is none or that takes too long, UnavailableError when there is no process.
+        Raises InvalidRequestError for a schema that is none or that takes too much, UnavailableError when there is no process.
         """
         frame = f'{{"schema":{schema},"values":[{",".join(values)}]}}'.encode()
-        answer = await asyncio.to_thread(self._ask, frame)
+        async with self._turn:
+            answer = await asyncio.to_thread(self._ask, frame)
         if answer is None:
-            raise InvalidRequestError("checking values against this schema takes too long", *path)
+            raise InvalidRequestError("checking values against this schema takes too much time or memory", *path)
         if "schema_fault" in answer:
             raise InvalidRequestError(f"expected a JSON Schema: {answer['schema_fault']}", *path)
         fault = answer["fault"]
@@ -57,10 +59,11 @@ class JsonSchemas:
         """None: the process did not live to answer."""
         with self._lock:
             process = self._process
-            if process is None or process.poll() is not None:
+            if process is None or not _takes(process, frame):
                 process = self._process = self._start()
+                _takes(process, frame)
             try:
-                return _exchange(process, frame)
+                return _answer(process)
             except (OSError, EOFError, TimeoutError) as error:
                 process.kill()
                 process.wait()
@@ -84,13 +87,23 @@ class JsonSchemas:
         return process
 
 
-def _exchange(process: "subprocess.Popen[bytes]", frame: bytes) -> dict[str, Any]:
+def _takes(process: "subprocess.Popen[bytes]", frame: bytes) -> bool:
+    """Hand over a frame; False if the process is gone."""
+    if process.poll() is not None or process.stdin is None:
+        return False
+    try:
+        process.stdin.write(len(frame).to_bytes(4, "big") + frame)
+        process.stdin.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
     """Raises OSError, EOFError and TimeoutError when there is no answer."""
     deadline = time.monotonic() + WALL_SECONDS
-    if process.stdin is None or process.stdout is None:
+    if process.stdout is None:
         raise EOFError
-    process.stdin.write(len(frame).to_bytes(4, "big") + frame)
-    process.stdin.flush()
     size = int.from_bytes(_read(process.stdout.fileno(), 4, deadline), "big")
     return orjson.loads(_read(process.stdout.fileno(), size, deadline))
 

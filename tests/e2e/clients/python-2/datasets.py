@@ -17,9 +17,7 @@ for run_name, answer in (("base/1", lambda item: "wrong"), ("with/1", lambda ite
     for item in dataset.items:
         trace = langfuse.trace(name="task", input=item.input, output=answer(item))
         item.link(trace, run_name, run_description="d", run_metadata={"m": run_name})
-        langfuse.score(
-            trace_id=trace.id, name="exact", value=1.0 if answer(item) == item.expected_output else 0.0
-        )
+        langfuse.score(trace_id=trace.id, name="exact", value=1.0 if answer(item) == item.expected_output else 0.0)
 langfuse.flush()
 runs = langfuse.get_dataset_runs(name)
 run = langfuse.get_dataset_run(name, "with/1")

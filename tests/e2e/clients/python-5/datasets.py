@@ -63,7 +63,13 @@ def mean(*, item_results, **_):
 
 def run(run_name, task):
     return dataset.run_experiment(
-        name="e", run_name=run_name, description="d", task=task, evaluators=[exact], run_evaluators=[mean], metadata={"m": run_name}
+        name="e",
+        run_name=run_name,
+        description="d",
+        task=task,
+        evaluators=[exact],
+        run_evaluators=[mean],
+        metadata={"m": run_name},
     )
 
 
