@@ -83,6 +83,7 @@ where i.project_id = $1 and i.dataset_id = $2 and i.valid_to is null and i.id > 
 
 -- name: write_dataset_item
 -- The next state of an item, or its first. States change at whole milliseconds, as times are told: never before it is written.
+-- An item of this id that is now in another dataset stays, and is a violation of its key.
 with moment as (
     select greatest(
         date_trunc('milliseconds', clock_timestamp() + interval '999 microseconds'),
@@ -92,7 +93,7 @@ with moment as (
 ),
 before as (
     update dataset_items v set valid_to = moment.at from moment
-    where v.project_id = $1 and v.id = $2 and v.valid_to is null
+    where v.project_id = $1 and v.id = $2 and v.dataset_id = $3 and v.valid_to is null
     returning v.created_at
 ),
 written as (

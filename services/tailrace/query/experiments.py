@@ -50,7 +50,7 @@ async def list_experiments(call: Call) -> Answer:
     if cursor is not None:
         at, id_ = decode_cursor(cursor, ids=1)
         after = f"(f.ended_at, f.id) < ({where.bind(at)}, {where.bind(id_)})"
-    slots = {"after": f"where {after}", "limit": where.bind(limit + 1)}
+    slots = {"after": after, "limit": where.bind(limit + 1)}
     async with call.database.snapshot() as reader:
         query = statement_on_executions("list_experiments", where, days, **slots)
         found = await reader.rows(ExperimentRead, query, where.values)

@@ -5,9 +5,9 @@ decimal string in USD, latency in seconds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from tailrace.core.money import MONEY, add_money
 from tailrace.query.bodies import Location, observation_bodies, trace_bodies
 from tailrace.query.database import Reader
 from tailrace.query.dataset_paths import name_before
@@ -157,7 +157,7 @@ def _differences(base: Side | None, other: Side | None) -> dict[str, Any] | None
     costs = base.one.total_cost, other.one.total_cost
     return {
         "latency": _minus(other.one.latency_seconds, base.one.latency_seconds),
-        "totalCost": None if costs[0] is None or costs[1] is None else embed_money(costs[1] - costs[0]),
+        "totalCost": None if costs[0] is None or costs[1] is None else embed_money(MONEY.subtract(costs[1], costs[0])),
         "scores": {
             name: _change(base.scores[name], other.scores[name])
             for name in sorted(base.scores.keys() & other.scores.keys())
@@ -231,7 +231,7 @@ def _mean(figures: Sequence[float | None]) -> float | None:
 
 def _cost(sides: Sides) -> str | None:
     known = [side.one.total_cost for side in sides.values() if side.one.total_cost is not None]
-    return embed_money(sum(known, Decimal(0))) if known else None
+    return embed_money(add_money(known)) if known else None
 
 
 def _needed(call: Call, name: str) -> str:
