@@ -75,15 +75,15 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
 
 
 async def fill_datasets(connection: "asyncpg.Connection[Any]") -> None:
-    """Ten datasets for each project, with 400 items and 40 runs, half of which only spans tell of."""
+    """400 datasets for each project, ten of them with items and with runs, of which calls tell, spans, or both."""
     statements = (
         """insert into datasets (project_id, id, name, created_at, updated_at)
-           select project_id, 'd' || n, 'set' || n, at, at from filled where n <= 10""",
+           select project_id, 'd' || n, 'set' || n, at, at from filled""",
         """insert into dataset_items (project_id, id, dataset_id, valid_from, valid_to, status, source_trace_id, created_at)
            select project_id, 'i' || n, 'd' || n % 10 + 1, at + k * interval '1 s', case when k = 1 then at + interval '2 s' end, 'ACTIVE', id, at
            from filled, generate_series(1, 2) k""",
         """insert into dataset_runs (project_id, id, dataset_id, name, created_at, updated_at)
-           select project_id, 'r' || n, 'd' || n % 10 + 1, 'run' || n, at, at from filled where n <= 20""",
+           select project_id, 'r' || n, 'd' || n % 10 + 1, 'run' || n, at, at from filled""",
         """insert into dataset_run_items (project_id, id, run_id, dataset_item_id, trace_id, created_at, updated_at)
            select project_id, 'x' || n, 'r' || n % 20 + 1, 'i' || n, id, at, at from filled""",
         """update observations o set experiment_id = 's' || f.n % 20 + 1, experiment_name = 'spans' || f.n % 20 + 1, experiment = '{}',

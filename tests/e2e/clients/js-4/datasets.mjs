@@ -30,18 +30,17 @@ await langfuse.score.flush();
 await spans.forceFlush();
 await sdk.shutdown();
 await new Promise((resolve) => setTimeout(resolve, 3000)); // what is deleted is what has arrived
-const path = encodeURIComponent(name);
 const api = langfuse.api.datasets;
-const runs = (await api.getRuns(path)).data;
-const found = await api.getRun(path, encodeURIComponent("with/1"));
-await api.deleteRun(path, encodeURIComponent("gone/1"));
+const runs = (await api.getRuns(name)).data;
+const found = await api.getRun(name, "with/1");
+await api.deleteRun(name, "gone/1");
 console.log(
   JSON.stringify({
     dataset: { id: dataset.id, description: dataset.description },
     items: dataset.items.map((item) => item.id).sort(),
     ids: results.map((result) => result.datasetRunId),
     runs: runs.map((each) => each.name).sort(),
-    left: (await api.getRuns(path)).data.map((each) => each.name).sort(),
+    left: (await api.getRuns(name)).data.map((each) => each.name).sort(),
     run: [found.description, found.metadata],
     runItems: found.datasetRunItems.map((item) => [item.datasetItemId, item.datasetRunId, item.traceId]).sort(),
   }),

@@ -1,12 +1,12 @@
 // A dataset, its items and two experiments with the JavaScript SDK: dataset.get, runExperiment, and the runs by langfuse.api.
 import { LangfuseClient } from "@langfuse/client";
 import { LangfuseSpanProcessor } from "@langfuse/otel";
-import { NodeSDK } from "@opentelemetry/sdk-node";
+import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
 
 const name = process.argv[2];
 const spans = new LangfuseSpanProcessor();
-const sdk = new NodeSDK({ spanProcessors: [spans] });
-sdk.start();
+const provider = new NodeTracerProvider({ spanProcessors: [spans] });
+provider.register();
 const langfuse = new LangfuseClient();
 await langfuse.api.datasets.create({ name, description: "why", metadata: { k: 1 } });
 for (const number of [1, 2]) {
@@ -28,20 +28,19 @@ const results = [
 ];
 await langfuse.score.flush();
 await spans.forceFlush();
-await sdk.shutdown();
+await provider.shutdown();
 await new Promise((resolve) => setTimeout(resolve, 3000)); // what is deleted is what has arrived
-const path = encodeURIComponent(name);
 const api = langfuse.api.datasets;
-const runs = (await api.getRuns(path)).data;
-const found = await api.getRun(path, encodeURIComponent("with/1"));
-await api.deleteRun(path, encodeURIComponent("gone/1"));
+const runs = (await api.getRuns(name)).data;
+const found = await api.getRun(name, "with/1");
+await api.deleteRun(name, "gone/1");
 console.log(
   JSON.stringify({
     dataset: { id: dataset.id, description: dataset.description },
     items: dataset.items.map((item) => item.id).sort(),
     ids: results.map((result) => result.datasetRunId),
     runs: runs.map((each) => each.name).sort(),
-    left: (await api.getRuns(path)).data.map((each) => each.name).sort(),
+    left: (await api.getRuns(name)).data.map((each) => each.name).sort(),
     run: [found.description, found.metadata],
     runItems: found.datasetRunItems.map((item) => [item.datasetItemId, item.datasetRunId, item.traceId]).sort(),
   }),
