@@ -271,6 +271,12 @@ create table observations (
     stamps jsonb not null,
     created_at timestamptz not null,
     updated_at timestamptz not null,
+    -- What its span says of the experiment that it is part of. `experiment`: JSON text of what only an item's root observation tells.
+    experiment_id text,
+    experiment_name text,
+    experiment_dataset_id text,
+    experiment_item_id text,
+    experiment text,
     primary key (project_id, trace_id, id, day)
 ) partition by range (day);
 create index observations_by_time on observations (project_id, start_time desc, id desc);
@@ -279,6 +285,10 @@ create index observations_by_type on observations (project_id, type, start_time 
 -- Observations of models that nobody knows a price for.
 create index observations_unknown_model on observations (project_id, start_time)
     where model is not null and model_id is null and total_cost is null and counted;
+create index observations_of_experiments on observations (project_id, start_time desc, id desc, trace_id desc) where experiment is not null;
+create index observations_by_experiment on observations (project_id, experiment_id, start_time) where experiment is not null;
+create index observations_by_experiment_dataset on observations (project_id, experiment_dataset_id)
+    where experiment is not null and experiment_dataset_id is not null;
 create table observations_default partition of observations default;
 
 create table observation_bodies (
@@ -339,6 +349,7 @@ create table scores (
 create index scores_by_time on scores (project_id, timestamp desc, id desc);
 create index scores_by_trace on scores (project_id, trace_id) where trace_id is not null;
 create index scores_by_session on scores (project_id, session_id) where session_id is not null;
+create index scores_by_dataset_run on scores (project_id, dataset_run_id, timestamp desc) where dataset_run_id is not null;
 
 -- Shared by partitions: one row for each, combined on read.
 
@@ -383,6 +394,78 @@ create table cost_parts (
     constraint cost_parts_key unique nulls not distinct (project_id, bucket, bucket_start, user_id, model, partition)
 );
 create index cost_parts_by_user on cost_parts (project_id, user_id, bucket, bucket_start);
+
+-- Datasets: what projects write through the API, and the query service alone. JSON is kept as the text that it was sent as.
+create table datasets (
+    project_id text not null,
+    id text not null,
+    name text not null,
+    description text,
+    metadata text,
+    input_schema text,
+    expected_output_schema text,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, id)
+);
+create unique index datasets_by_name on datasets (project_id, name);
+create index datasets_by_time on datasets (project_id, created_at desc, id desc);
+
+-- Every state that an item has had, from `valid_from` to before `valid_to`; null for the state that it has now. A deleted item has none.
+create table dataset_items (
+    project_id text not null,
+    id text not null,
+    dataset_id text not null,
+    valid_from timestamptz not null,
+    valid_to timestamptz,
+    status text not null check (status in ('ACTIVE', 'ARCHIVED')),
+    input text,
+    expected_output text,
+    metadata text,
+    source_trace_id text,
+    source_observation_id text,
+    created_at timestamptz not null,
+    primary key (project_id, id, valid_from)
+);
+create unique index dataset_items_now on dataset_items (project_id, id) where valid_to is null;
+create index dataset_items_by_dataset on dataset_items (project_id, dataset_id, created_at desc, id desc);
+create index dataset_items_by_source on dataset_items (project_id, source_trace_id) where source_trace_id is not null;
+
+-- Runs that were told by a call; what spans tell of runs is in observations, and both are combined on read.
+create table dataset_runs (
+    project_id text not null,
+    id text not null,
+    dataset_id text not null,
+    name text not null,
+    description text,
+    metadata text,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, id)
+);
+create unique index dataset_runs_by_name on dataset_runs (project_id, dataset_id, name);
+
+create table dataset_run_items (
+    project_id text not null,
+    id text not null,
+    run_id text not null,
+    dataset_item_id text not null,
+    trace_id text not null,
+    observation_id text,
+    dataset_version timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project_id, id)
+);
+create index dataset_run_items_by_run on dataset_run_items (project_id, run_id, created_at desc, id desc);
+
+-- What was received of a run's spans up to `deleted_at` belongs to it no more; the observations themselves stay.
+create table deleted_dataset_runs (
+    project_id text not null,
+    run_id text not null,
+    deleted_at timestamptz not null,
+    primary key (project_id, run_id)
+);
 
 create table dead_letters (
     project_id text not null,

@@ -45,6 +45,10 @@ async def api_client(dsn: str, seed: Seed) -> AsyncGenerator[httpx.AsyncClient]:
     pool = await open_pool(settings.postgres, application="test")
     app = create_app(pool, KeyCache(PostgresKeyStore(pool)), settings, clock=lambda: after(hours=1))
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=basic(seed.public_key)) as client:
-        yield client
-    await pool.close()
+    try:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://api", headers=basic(seed.public_key)
+        ) as client:
+            yield client
+    finally:
+        await pool.close()

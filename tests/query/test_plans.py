@@ -70,7 +70,30 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
            select project_id, id, id, id, '[{"name": "a", "isDefault": true, "priority": 0, "conditions": [], "prices": {}}]', 1, at, at,
                   case when n % 40 > 0 then at end from filled"""
     )
+    await fill_datasets(connection)
     await connection.execute("analyze")
+
+
+async def fill_datasets(connection: "asyncpg.Connection[Any]") -> None:
+    """400 datasets for each project, ten of them with items and with runs, of which calls tell, spans, or both."""
+    statements = (
+        """insert into datasets (project_id, id, name, created_at, updated_at)
+           select project_id, 'd' || n, 'set' || n, at, at from filled""",
+        """insert into dataset_items (project_id, id, dataset_id, valid_from, valid_to, status, source_trace_id, created_at)
+           select project_id, 'i' || n, 'd' || n % 10 + 1, at + k * interval '1 s', case when k = 1 then at + interval '2 s' end, 'ACTIVE', id, at
+           from filled, generate_series(1, 2) k""",
+        """insert into dataset_runs (project_id, id, dataset_id, name, created_at, updated_at)
+           select project_id, 'r' || n, 'd' || n % 10 + 1, 'run' || n, at, at from filled""",
+        """insert into dataset_run_items (project_id, id, run_id, dataset_item_id, trace_id, created_at, updated_at)
+           select project_id, 'x' || n, 'r' || n % 20 + 1, 'i' || n, id, at, at from filled""",
+        """update observations o set experiment_id = 's' || f.n % 20 + 1, experiment_name = 'spans' || f.n % 20 + 1, experiment = '{}',
+               experiment_dataset_id = 'd' || f.n % 10 + 1, experiment_item_id = 'i' || f.n
+           from filled f where o.project_id = f.project_id and o.trace_id = f.id and o.id = f.id || '-1'""",
+        """update scores s set dataset_run_id = 's' || f.n % 20 + 1
+           from filled f where f.project_id = s.project_id and s.id = 'c' || f.n and f.n % 10 = 0""",
+    )
+    for statement in statements:
+        await connection.execute(statement)
 
 
 @pytest.fixture
@@ -147,6 +170,23 @@ USUAL: list[tuple[str, dict[str, Any]]] = [
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "minute"}),
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "day", "model": "m1"}),
     ("/api/tailrace/v1/traces/t7/tree", {"fields": "io"}),
+    ("/api/public/v2/datasets", {}),
+    ("/api/public/v2/datasets/set7", {}),
+    ("/api/public/datasets", {"limit": 5}),
+    ("/api/public/datasets/set7", {}),
+    ("/api/public/dataset-items", {"datasetName": "set7"}),
+    ("/api/public/dataset-items", {"datasetName": "set7", "version": "2026-11-21T11:00:00Z"}),
+    ("/api/public/dataset-items", {"sourceTraceId": "t7"}),
+    ("/api/public/dataset-items/i7", {}),
+    ("/api/public/datasets/set7/runs", {}),
+    ("/api/public/datasets/set7/runs/run6", {}),
+    ("/api/public/datasets/set7/runs/spans7", {}),
+    ("/api/public/dataset-run-items", {"datasetId": "d7", "runName": "run6"}),
+    ("/api/public/experiments", RECENT | {"fields": "scores"}),
+    ("/api/public/experiments", {"id": "s7"}),
+    ("/api/public/experiment-items", RECENT),
+    ("/api/public/experiment-items", {"experimentId": "s7", "fields": "io,scores"}),
+    ("/api/tailrace/v1/datasets/set7/runs/compare", {"base": "run6", "with": "spans7"}),
 ]
 
 

@@ -61,6 +61,7 @@ select
                o.usage_details, o.provided_cost_details::text as provided_cost_details, o.cost_details::text as cost_details, o.unit,
                o.total_cost::text as total_cost, o.input_price::text as input_price, o.output_price::text as output_price,
                o.price_version, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.stamps,
+               o.experiment_id, o.experiment_name, o.experiment_dataset_id, o.experiment_item_id, o.experiment,
                micros(o.start_time) as start_time, micros(o.end_time) as end_time,
                micros(o.completion_start_time) as completion_start_time,
                micros(o.created_at) as created, micros(o.updated_at) as updated,

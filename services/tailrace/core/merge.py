@@ -67,6 +67,11 @@ OBSERVATION_RULES: Final[Mapping[str, Rule]] = {
     "output": "latest_truthy",
     "metadata": "deep",
     "warnings": "union",
+    "experiment_id": "latest",
+    "experiment_name": "latest",
+    "experiment_dataset_id": "latest",
+    "experiment_item_id": "latest",
+    "experiment": "latest",
 }
 
 SCORE_RULES: Final[Mapping[str, Rule]] = {

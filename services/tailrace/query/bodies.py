@@ -1,11 +1,12 @@
 """The large texts of a page: fetched apart from what lists and filters read, and only if all of them fit into one answer."""
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import date
+from typing import Final, NamedTuple, Protocol
 
 from tailrace.query.database import Reader
 from tailrace.query.errors import TooMuchError
-from tailrace.query.rows import ObservationBody, ObservationRead, TraceBody
+from tailrace.query.rows import ObservationBody, TraceBody
 from tailrace.query.sql import statement
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -17,6 +18,25 @@ _size_of_observations: Final = statement("size_observation_bodies")
 _load_of_observations: Final = statement("load_observation_bodies")
 
 
+class Located(Protocol):
+    """An observation, and the day of the partition that it lies in."""
+
+    @property
+    def day(self) -> date: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+
+
+class Location(NamedTuple):
+    """Where an observation lies."""
+
+    day: date
+    trace_id: str
+    id: str
+
+
 async def trace_bodies(reader: Reader, project_id: str, ids: Sequence[str]) -> dict[str, TraceBody]:
     """The bodies of these traces, by id. Raises TooMuchError."""
     values = (project_id, list(ids))
@@ -25,7 +45,7 @@ async def trace_bodies(reader: Reader, project_id: str, ids: Sequence[str]) -> d
 
 
 async def observation_bodies(
-    reader: Reader, project_id: str, observations: Sequence[ObservationRead], *, with_io: bool = True
+    reader: Reader, project_id: str, observations: Sequence[Located], *, with_io: bool = True
 ) -> dict[tuple[str, str], ObservationBody]:
     """The bodies of these observations, by (trace id, id); only their metadata unless `with_io`. Raises TooMuchError."""
     if not observations:

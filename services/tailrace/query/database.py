@@ -1,4 +1,4 @@
-"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one statement.
+"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one statement or one transaction.
 
 A pool without a free place says so in time.
 """
@@ -42,6 +42,15 @@ class Reader:
         return await self._connection.fetchval(statement, *values)
 
 
+class Writer(Reader):
+    """One request's transaction: it reads what is committed when each statement starts."""
+
+    async def execute(self, statement: str, values: Sequence[Any]) -> int:
+        """Run a statement that yields no rows; returns how many it changed."""
+        status = await self._connection.execute(statement, *values)
+        return int(status.rpartition(" ")[2])
+
+
 class Database:
     """Where readers come from."""
 
@@ -56,6 +65,12 @@ class Database:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield Reader(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Writer]:
+        """A writer whose statements are applied all or none. Raises TimeoutError when no connection is free in time."""
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            yield Writer(connection)
 
     async def write(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
         """The first row that a statement which writes returns. It stands alone, so that no lock waits for this process.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import asyncpg
 import orjson
@@ -44,7 +45,9 @@ Clock = Callable[[], datetime]
 
 
 class Call(NamedTuple):
-    """What a handler needs of a request. `id`: the one in the path, if the route has one. `body`: of a POST or PUT."""
+    """What a handler needs of a request. `id`: the one in the path, if the route has one. `raw_path`: the path as it was sent, encoded.
+    `body`: of a POST or PUT.
+    """
 
     principal: Principal
     database: Database
@@ -52,6 +55,7 @@ class Call(NamedTuple):
     id: str
     now: datetime
     body: bytes = b""
+    raw_path: str = ""
 
     @property
     def project_id(self) -> str:
@@ -77,31 +81,31 @@ class Endpoints:
         self._free = max_requests
         self._clock = clock or _utc_now
 
-    def route(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
+    def route(self, path: str, handler: Handler, *, method: str = "GET", max_body_bytes: int = MAX_BODY_BYTES) -> Route:
         """A route for a key with full access."""
 
         async def endpoint(request: Request) -> Response:
-            return await self._respond(path, request, handler)
+            return await self._respond(path, request, handler, max_body_bytes)
 
         return Route(path, endpoint, methods=[method])
 
-    async def _respond(self, route: str, request: Request, handler: Handler) -> Response:
+    async def _respond(self, route: str, request: Request, handler: Handler, max_body_bytes: int) -> Response:
         started = time.perf_counter()
         seen = _Seen()
         try:
-            response = json_response(await self._handle(request, handler, seen))
+            response = json_response(await self._handle(request, handler, seen, max_body_bytes))
         except Exception as error:  # noqa: BLE001 - the edge of the process: every error becomes an answer
             response = error_response(error)
         elapsed = time.perf_counter() - started
         record(route, response.status_code, elapsed, rows=seen.rows, project=seen.project_id)
         return response
 
-    async def _handle(self, request: Request, handler: Handler, seen: "_Seen") -> bytes:
+    async def _handle(self, request: Request, handler: Handler, seen: "_Seen", max_body_bytes: int) -> bytes:
         if self._free <= 0:
             raise UnavailableError("too many requests are under way; try again")
         self._free -= 1
         try:
-            call = await self._call(request)
+            call = await self._call(request, max_body_bytes)
             seen.project_id = call.project_id
             answer = await handler(call)
             seen.rows = answer.rows
@@ -109,13 +113,13 @@ class Endpoints:
         finally:
             self._free += 1
 
-    async def _call(self, request: Request) -> Call:
+    async def _call(self, request: Request, max_body_bytes: int) -> Call:
         principal = await self._keys.authenticate(request.headers.get("authorization"))
         if principal.access != "full":
             raise ForbiddenError("this needs the public and the secret key as Basic authorization")
         id_ = clean_text(request.path_params.get("id", ""))
-        body = await _read_body(request) if request.method in _WITH_BODY else b""
-        return Call(principal, self._database, request.query_params, id_, self._clock(), body)
+        body = await _read_body(request, max_body_bytes) if request.method in _WITH_BODY else b""
+        return Call(principal, self._database, request.query_params, id_, self._clock(), body, _raw_path(request))
 
 
 class _Seen:
@@ -171,7 +175,13 @@ def _api_error(error: Exception) -> ApiError:
     return ApiError("something went wrong on our side")
 
 
-async def _read_body(request: Request) -> bytes:
+def _raw_path(request: Request) -> str:
+    """The path before decoding, where the server tells it: there a slash of a name can be told from one between names."""
+    raw: bytes | None = request.scope.get("raw_path")
+    return quote(request.url.path) if raw is None else raw.decode("latin-1").partition("?")[0]
+
+
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     """Raises TooLargeError and InvalidRequestError."""
     pieces: list[bytes] = []
     size = 0
@@ -179,8 +189,8 @@ async def _read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
                 size += len(piece)
-                if size > MAX_BODY_BYTES:
-                    raise TooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+                if size > max_bytes:
+                    raise TooLargeError(f"the body is larger than {max_bytes} bytes")
                 pieces.append(piece)
     except TimeoutError:
         raise InvalidRequestError(f"the body took longer than {BODY_SECONDS} seconds") from None

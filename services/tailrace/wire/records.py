@@ -20,7 +20,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ObservationRow(Record, frozen=True, kw_only=True):
-    """A folded observation without its bodies. `stamps`: see tailrace.core.merge. `day`: the partition it is stored in."""
+    """A folded observation without its bodies. `stamps`: see tailrace.core.merge. `day`: the partition it is stored in.
+
+    `experiment`: JSON text of what is told of an experiment's item; only its root observation has one.
+    """
 
     project_id: str
     day: date
@@ -60,6 +63,11 @@ class ObservationRow(Record, frozen=True, kw_only=True):
     stamps: str
     created_at: datetime
     updated_at: datetime
+    experiment_id: str | None = None
+    experiment_name: str | None = None
+    experiment_dataset_id: str | None = None
+    experiment_item_id: str | None = None
+    experiment: str | None = None
 
 
 class ObservationBodyRow(Record, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
-from tailrace.assembler.mapping import precedence
+from tailrace.assembler.mapping import experiments, precedence
 from tailrace.assembler.mapping.bodies import Bodies
 from tailrace.assembler.mapping.langfuse import PUBLIC
 from tailrace.assembler.mapping.precedence import ENVIRONMENTS, METADATA, SESSION_IDS, TAGS, TRACE_UPDATES, USER_IDS
@@ -60,6 +60,7 @@ class Shape(NamedTuple):
     tools: Readers[Tools]
     has_metadata: bool
     names_environment: bool
+    is_of_experiment: bool
     updates_trace: bool
     user_ids: tuple[str, ...]
     session_ids: tuple[str, ...]
@@ -92,6 +93,7 @@ def _work_out(names: tuple[str, ...], scope: str) -> Shape:
         _readers(precedence.TOOLS, given, scope),
         any(name.startswith(METADATA) for name in names),
         not given.isdisjoint(ENVIRONMENTS),
+        experiments.ID in given,
         not TRACE_UPDATES.isdisjoint(given),
         tuple(name for name in USER_IDS if name in given),
         tuple(name for name in SESSION_IDS if name in given),

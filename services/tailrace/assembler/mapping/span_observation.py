@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.assembler.mapping import genai, langfuse, vercel
 from tailrace.assembler.mapping.bodies import Bodies
+from tailrace.assembler.mapping.experiments import put_experiment
 from tailrace.assembler.mapping.group import Group
 from tailrace.assembler.mapping.precedence import METADATA
 from tailrace.assembler.mapping.rules import is_empty
@@ -59,6 +60,8 @@ def read_observation(span: SpanData, group: Group) -> Reading:
     _put_plain(fields, span, group, shape)
     if shape.speaks_of_model:
         _put_model(fields, span, shape)
+    if shape.is_of_experiment:
+        put_experiment(fields, span, is_root=is_root)
     bodies = read_bodies(span, shape)
     if bodies.input is not None:
         fields["input"] = bodies.input
