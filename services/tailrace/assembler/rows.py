@@ -216,7 +216,8 @@ def _stamps_text(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) ->
 
 def _hidden(state: ObservationState) -> dict[str, int | bool | str]:
     """The end as it was sent, where the row shows the start instead; what the convention says, where the row alone does not tell it; and
-    the price terms of a repricing."""
+    the price terms of a repricing.
+    """
     hidden: dict[str, int | bool | str] = {}
     end: int | None = state.folded.values.get("end_time")
     if end is not None and end < state.start_us:

@@ -251,9 +251,7 @@ class OwnPrices:
     def _make_ready(self, version: ModelVersion) -> tuple[Finds, OwnPrice]:
         ready = self._ready.get(version.version)
         if ready is None:
-            terms = OwnTerms(
-                model=version.model_name, version=version.label, unit=version.unit, tiers=version.tiers
-            )
+            terms = OwnTerms(model=version.model_name, version=version.label, unit=version.unit, tiers=version.tiers)
             price = OwnPrice(terms, self._usage_types, self._compile, version.start)
             ready = self._ready[version.version] = (self._compile(version.match_pattern), price)
         return ready
