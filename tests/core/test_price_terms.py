@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
@@ -35,9 +34,14 @@ def own_terms(*tiers: OwnTier) -> PriceTerms:
     return PriceTerms(model="gpt-4o", since=AT, until=None, price=price)
 
 
-def own_tier(priority: int = 0, price: str = "2", **values: Any) -> OwnTier:
-    filled = {"name": f"tier {priority}", "is_default": priority == 0, "conditions": ()} | values
-    return OwnTier(priority=priority, prices={"input": Decimal(price)}, **filled)
+def own_tier(priority: int = 0, price: str = "2") -> OwnTier:
+    return OwnTier(
+        name=f"tier {priority}",
+        is_default=priority == 0,
+        priority=priority,
+        conditions=(),
+        prices={"input": Decimal(price)},
+    )
 
 
 def ready(terms: PriceTerms) -> ReadyTerms:

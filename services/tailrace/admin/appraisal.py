@@ -75,10 +75,10 @@ async def appraise(
 ) -> AsyncGenerator[Page]:
     """All observations of the scope, in the order of their starts."""
     after: tuple[datetime, str, str] = (scope.start, "", "")
-    with_metadata = any(source == "metadata" for source, _ in prices.attribute_keys)
+    metadata_keys = [key for source, key in prices.attribute_keys if source == "metadata"]
     while True:
         rows: Sequence[asyncpg.Record] = await connection.fetch(
-            QUERIES["next_of_model"], *scope, *after, PAGE_ROWS, with_metadata
+            QUERIES["next_of_model"], *scope, *after, PAGE_ROWS, metadata_keys
         )
         if not rows:
             return

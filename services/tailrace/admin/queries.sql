@@ -234,11 +234,12 @@ select count(*) from observations o
 where o.project_id = $1 and (o.model = $2 or o.model_id = $2) and o.start_time >= $3 and o.start_time < $4
 
 -- name: next_of_model
--- A page in the order of their starts, after the one of $5, $6, $7. $9: with the metadata, for prices that ask for them.
+-- A page in the order of their starts, after the one of $5, $6, $7. $9: keys of the metadata that prices ask for.
 select o.start_time, o.id, o.trace_id, o.model, o.model_id, o.model_parameters::text as model_parameters,
        o.usage_details::text as usage_details, o.provided_cost_details::text as provided_cost_details,
        o.cost_details::text as cost_details, o.total_cost, o.unit, o.counted, micros(o.start_time) as start_us,
-       t.user_id, b.metadata::text as metadata
+       t.user_id,
+       (select jsonb_object_agg(key, b.metadata -> key)::text from unnest($9::text[]) as key where b.metadata ? key) as metadata
 from (
     select * from observations o
     where o.project_id = $1 and (o.model = $2 or o.model_id = $2) and o.start_time >= $3 and o.start_time < $4
@@ -248,7 +249,7 @@ from (
 ) as o
 left join traces t on t.project_id = o.project_id and t.id = o.trace_id
 left join observation_bodies b
-    on $9 and b.project_id = o.project_id and b.trace_id = o.trace_id and b.id = o.id and b.day = o.day
+    on cardinality($9::text[]) > 0 and b.project_id = o.project_id and b.trace_id = o.trace_id and b.id = o.id and b.day = o.day
 order by o.start_time, o.id, o.trace_id
 
 -- name: begin_repricing

@@ -171,7 +171,7 @@ async def _reprice_project(tools: Tools, scope: Scope, *, force: bool) -> Outcom
     if tools.sender is not None and tools.order is not None:
         sending = ProjectRepricing(connection, tools.sender, tools.order, scope, sums)
         await sending.begin()
-    progress = ProgressLine(f"{project_id}: looked at {{done}} of {{total}} observations", total)
+    progress = ProgressLine("looked at {done} of {total} observations", total)
     async for page in appraise(connection, scope, prices):
         changes = sums.add(page)
         if sending is not None and changes:

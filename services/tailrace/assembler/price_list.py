@@ -65,7 +65,9 @@ class PricesOfProject:
     def terms_at(self, model: str, at: datetime) -> PriceTerms:
         """What `match` says, written down, with the starts between which it says the same."""
         price = self.match(model, at)
-        turns = self._shipped.turns(model) | (set() if self._own is None else self._own.turns(model))
+        turns = self._shipped.turns(model)
+        if self._own is not None:
+            turns |= self._own.turns(model)
         return PriceTerms(
             model=model,
             since=max((turn for turn in turns if turn <= at), default=None),
