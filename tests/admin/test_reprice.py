@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tailrace.admin import appraisal
+from tailrace.admin import appraisal, reprice_pace
 from tailrace.admin.reprice_send import RawSender
 from tailrace.core.pricing import PriceTable, load_price_table
 from tailrace.runtime.resources import schemas
@@ -250,6 +250,31 @@ async def test_a_run_that_was_interrupted_can_be_started_again(
     audited = await live.pool.fetch("select observations, completed_at is null from repricings order by commanded_at")
     assert [tuple(row) for row in audited] == [(3, True), (rest["observations"], False)]
     assert await live.sum_law() == {0}
+
+
+async def test_it_runs_no_further_ahead_than_the_processors_can_follow_and_gives_up_where_they_do_not(
+    live: Live, reprice: Reprice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appraisal, "PAGE_ROWS", 2)
+    monkeypatch.setattr(reprice_pace, "MOST_OBSERVATIONS", 2)
+    monkeypatch.setattr(reprice_pace, "PATIENCE_SECONDS", 0.5)
+    await live.send([generation(f"t{number}", f"g{number}") for number in range(10)])
+    await live.settle()
+
+    stuck = await reprice.text(*MARCH, *WHY)
+    sent_alone = await live.pool.fetchval("select sum(observations) from repricings")
+    monkeypatch.setattr(reprice_pace, "PATIENCE_SECONDS", 60.0)
+    await live.settle()
+    running = asyncio.create_task(reprice(*MARCH, *WHY))
+    while not running.done():
+        await live.settle()
+        await asyncio.sleep(0.05)
+    await live.settle()
+
+    assert (stuck.code, sent_alone) == (1, 2)
+    assert stuck.err.startswith("tailrace: nothing that was sent is being applied")
+    assert (await running)["observations"] == 8
+    assert set((await _cost_by_id(live)).values()) == {Decimal("0.00015")}
 
 
 async def test_usage_that_is_told_twice_is_repriced_and_counts_once(live: Live, reprice: Reprice) -> None:

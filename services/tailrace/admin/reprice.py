@@ -26,6 +26,7 @@ from tailrace.admin.command import (
     run_command,
 )
 from tailrace.admin.period import take_lock
+from tailrace.admin.reprice_pace import Pace
 from tailrace.admin.reprice_report import Sums, make_report, print_report
 from tailrace.admin.reprice_send import Order, ProjectRepricing, RawSender
 from tailrace.assembler.own_model_store import OwnModelStore
@@ -133,7 +134,7 @@ async def _open_tools(arguments: argparse.Namespace, settings: Settings) -> Asyn
         partitions = await connection.fetchval(QUERIES["find_stream_partitions"])
         if partitions is None:
             raise OperatorError("there is no raw topic yet: run `tailrace topics`")
-        sender = RawSender(producer, topics_of(settings.kafka.topic_prefix).raw, partitions)
+        sender = RawSender(producer, topics_of(settings.kafka.topic_prefix).raw, partitions, Pace(connection))
         await sender.require_partitions()
         at = await connection.fetchval(QUERIES["find_command_time"])
         order = Order(uuid4(), at, arguments.operator or login_name(), arguments.reason.strip(), forced=arguments.force)

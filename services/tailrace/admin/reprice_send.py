@@ -16,6 +16,7 @@ import orjson
 from tailrace import __version__
 from tailrace.admin.appraisal import Appraised, Scope
 from tailrace.admin.command import QUERIES, OperatorError
+from tailrace.admin.reprice_pace import Pace
 from tailrace.admin.reprice_report import Sums
 from tailrace.core.model import ProjectId
 from tailrace.core.price_terms import PriceTerms, dump_terms
@@ -37,7 +38,8 @@ class Order(NamedTuple):
 class RawSender:
     """The raw topic, written by an operator's command. Raises KAFKA_ERRORS."""
 
-    def __init__(self, producer: Any, topic: str, partitions: int) -> None:
+    def __init__(self, producer: Any, topic: str, partitions: int, pace: Pace) -> None:
+        self.pace = pace
         self._producer = producer
         self._topic = topic
         self._partitions = partitions
@@ -95,11 +97,15 @@ class ProjectRepricing:
         )
 
     async def send(self, changes: Sequence[Appraised]) -> None:
-        """1. Send and await every ack. 2. Note what the sums have become."""
+        """1. Wait until the processors are near. 2. Send and await every ack. 3. Note what the sums have become."""
+        await self._sender.pace.wait()
         records = list(_records(self._order, changes))
         sent = await asyncio.gather(*[self._sender.send(self._scope.project_id, one) for one in records])
+        last_origins: dict[int, int] = {}
         for partition, offset in sent:
-            self._last_origins[partition] = max(offset, self._last_origins.get(partition, -1))
+            last_origins[partition] = max(offset, last_origins.get(partition, -1))
+        self._sender.pace.note(last_origins, len(changes))
+        self._last_origins |= last_origins
         self.records += len(records)
         await self.note()
 
