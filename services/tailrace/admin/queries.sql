@@ -243,7 +243,7 @@ select o.start_time, o.id, o.trace_id, o.model, o.model_id, o.model_parameters::
 from (
     select * from observations o
     where o.project_id = $1 and (o.model = $2 or o.model_id = $2) and o.start_time >= $3 and o.start_time < $4
-      and (o.start_time, o.id, o.trace_id) > ($5, $6, $7)
+      and o.start_time >= $5 and (o.start_time, o.id, o.trace_id) > ($5, $6, $7)
     order by o.start_time, o.id, o.trace_id
     limit $8
 ) as o

@@ -10,7 +10,7 @@ import msgspec
 from tailrace.admin.appraisal import Appraised, Page
 from tailrace.admin.command import print_json, print_table
 from tailrace.core.contributions import ZERO
-from tailrace.core.money import MONEY, money_text
+from tailrace.core.money import MONEY, add_money, money_text
 
 _MOST_LINES: Final = 50
 
@@ -28,11 +28,11 @@ class Line(msgspec.Struct, kw_only=True, rename="camel"):
     def add(self, one: Appraised) -> None:
         before, after = one.amounts
         self.observations += 1
-        self.before, self.after = MONEY.add(self.before, before), MONEY.add(self.after, after)
+        self.before, self.after = _total((self.before, before)), _total((self.after, after))
 
     @property
     def difference(self) -> Decimal:
-        return MONEY.subtract(self.after, self.before)
+        return _total((self.after, MONEY.minus(self.before)))
 
 
 class Sums:
@@ -131,7 +131,7 @@ def make_report(
         observations=sum(one.observations for one in sums),
         before=before,
         after=after,
-        difference=MONEY.subtract(after, before),
+        difference=_total((after, MONEY.minus(before))),
         closed_observations=sum(one.closed.observations for one in sums),
         closed_difference=_total(one.closed.difference for one in sums),
         lines=[_as_json(line) for one in sums for line in one.lines],
@@ -182,7 +182,5 @@ def _cells(line: dict[str, Any]) -> list[object]:
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for amount in amounts:
-        total = MONEY.add(total, amount)
-    return total
+    """The exact sum, without trailing zeros."""
+    return MONEY.normalize(add_money(amounts))
