@@ -51,6 +51,15 @@ COMMANDS = (
         is_operators=True,
     ),
     Command(
+        "reprice",
+        "tailrace.admin.reprice",
+        "give what is stored the prices of today, or tell what that would change",
+        is_operators=True,
+    ),
+    Command(
+        "period", "tailrace.admin.period", "close billing periods, which no repricing changes then", is_operators=True
+    ),
+    Command(
         "conservation",
         "tailrace.admin.conservation",
         "check that every event and every cent is accounted for",

@@ -1,4 +1,4 @@
-"""Records as releases wrote them, which every later release must read: a folder for each schema version, see README.md.
+"""Records as releases wrote them, which every later release must read: a folder for each version of raw records, see README.md.
 
 In: the files beside this one. Out: raw records in the order of their log, what an assembler made of them, and the rows of a database.
 """

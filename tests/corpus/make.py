@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -18,33 +18,34 @@ from tailrace.assembler.mapping import map_record
 from tailrace.assembler.sender import cost_messages, letter_messages
 from tailrace.core.model import ProjectId
 from tailrace.runtime.resources import schemas
-from tailrace.wire.records import AssembledRecord, decode_record
-from tailrace.wire.topics import SCHEMA_VERSION, RawHeaders, RawKind, decode_raw_headers, topics_of
+from tailrace.wire.records import AssembledRecord, decode_record, encode_record
+from tailrace.wire.topics import RAW_VERSION, RawHeaders, RawKind, decode_raw_headers, topics_of
 from tests.corpus import FOLDER, PROJECT, Corpus
 from tests.corpus.fold import fold_corpus, readable_rows
 from tests.integration.partition import RECEIVED_US, open_partition_pool
 from tests.payloads import recording_of
+from tests.repricing import make_repricing, shipped_terms
 from tests.stack import create_database, run_async, running_postgres
-
-_SOURCES: tuple[tuple[RawKind, str, str], ...] = (
-    ("otlp-protobuf", "python-3", "/api/public/otel/v1/traces"),
-    ("otlp-json", "js-5", "/api/public/otel/v1/traces"),
-    ("ingestion", "python-2", "/api/public/ingestion"),
-    ("scores", "python-5", "/api/public/scores"),
-)
 
 
 def write_raw(folder: Path) -> None:
-    """The raw records, as an edge of one partition forwards them."""
+    """The raw records that this version has brought, and what they are about, as they stand in the log of one partition."""
+    request = next(one for one in recording_of("python-2").requests if one.path == "/api/public/ingestion")
+    batch = request.decoded()
+    mapped = map_record(_headers("ingestion", 0, 1), batch)
+    priced = next(change for change in mapped.changes if change.fields.get("model"))
+    terms = shipped_terms(priced.fields["model"], input="0.000001", output="0.000004")
+    repricing = encode_record(make_repricing({priced.id: terms}, trace_id=priced.trace_id))
     headers: list[dict[str, str]] = []
-    for number, (kind, client, path) in enumerate(_SOURCES):
-        request = next(one for one in recording_of(client).requests if one.path == path)
-        file = f"raw-{kind}.{'bin' if kind == 'otlp-protobuf' else 'json'}"
-        (folder / file).write_bytes(request.decoded())
-        mapped = map_record(_headers(kind, number, 1), request.decoded())
-        headers.append(_texts(_headers(kind, number, mapped.events), file))
-    (folder / "raw-unreadable.json").write_bytes(b'{"batch":[{"id":"lost"}]}')
-    headers.append(_texts(_headers("ingestion", len(_SOURCES), 1), "raw-unreadable.json"))
+    for number, (kind, file, value, events) in enumerate(
+        (
+            ("ingestion", "raw-ingestion.json", batch, mapped.events),
+            ("repricing", "raw-repricing.json", repricing, 1),
+            ("repricing", "raw-unreadable.json", b'{"command":"lost"}', 1),
+        )
+    ):
+        (folder / file).write_bytes(value)
+        headers.append(_texts(_headers(cast("RawKind", kind), number, events), file))
     (folder / "raw.json").write_bytes(orjson.dumps(headers, option=orjson.OPT_INDENT_2))
 
 
@@ -94,7 +95,7 @@ def _models(records: list[RawRecord]) -> set[str]:
 
 
 def main(only_rows: bool) -> None:
-    folder = FOLDER / f"v{SCHEMA_VERSION}"
+    folder = FOLDER / f"v{RAW_VERSION}"
     if not only_rows:
         if (folder / "raw.json").exists():
             sys.exit(f"{folder.name} exists: records of a released version never change (--rows writes its rows anew)")

@@ -15,7 +15,7 @@ async def test_an_assembler_stands_before_a_record_of_a_later_release_and_buries
     world.topic.append([generation("t", "g0")])
     now = world.topic.append([generation("t", "g1")])
     later = world.topic.records.pop()
-    newer = world.topic.append_raw({**later.headers, "v": b"2", "kind": b"a kind to come"}, later.value)
+    newer = world.topic.append_raw({**later.headers, "v": b"3", "kind": b"a kind to come"}, later.value)
     world.topic.append([generation("t", "g2")])
     worker = world.worker()
     async with worker.running(), world.sink().running():
@@ -25,7 +25,7 @@ async def test_an_assembler_stands_before_a_record_of_a_later_release_and_buries
 
         await eventually(stands)
         assert worker.health.reasons["raw/0"] == (
-            "expected a raw record of version 1 or less, got one of version 2: a later release wrote it"
+            "expected a raw record of version 2 or less, got one of version 3: a later release wrote it"
         )
         assert worker.health.stalled() == []
     assert await world.counts() == (1, 1, 0)

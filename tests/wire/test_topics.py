@@ -17,6 +17,13 @@ def test_what_an_edge_states_is_read_as_stated() -> None:
     assert count_events(encoded()) == ("shop", 7)
 
 
+def test_a_kind_is_written_in_the_version_that_brought_it_so_that_an_older_release_waits_at_it() -> None:
+    repricing = STATED._replace(kind="repricing", events=1)
+
+    assert (encoded()["v"], dict(repricing.encode())["v"]) == (b"1", b"2")
+    assert decode_raw_headers(dict(repricing.encode())) == repricing
+
+
 def test_a_record_of_a_later_release_is_told_from_a_bad_one_and_counted_as_it_states() -> None:
     newer = encoded(v=b"99", kind=b"a kind to come")
 

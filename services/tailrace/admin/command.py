@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -121,6 +122,15 @@ def login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         raise OperatorError("this login has no name, expected --operator NAME") from None
+
+
+def read_time(text: str) -> datetime:
+    """An argument that is an ISO 8601 time, or a day, which is its beginning; UTC if it names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"expected a time such as 2026-03-01T12:00Z, got {text!r}") from None
 
 
 def print_json(value: object) -> None:

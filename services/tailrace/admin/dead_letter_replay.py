@@ -18,6 +18,8 @@ from tailrace.runtime.kafka import make_producer
 from tailrace.runtime.settings import Settings
 from tailrace.wire.events import EnvelopeError, decode_batch, decode_scores
 from tailrace.wire.otlp import OtlpError, decode_spans
+from tailrace.wire.records import BadRecordError, decode_record
+from tailrace.wire.repricing import Repricing
 from tailrace.wire.topics import RAW_KINDS, BadHeadersError, RawHeaders, RawKind, decode_raw_headers, topics_of
 
 _LOCK: Final = 0x7461696C_0003
@@ -166,8 +168,11 @@ def read_body(kind: RawKind, payload: bytes) -> tuple[bytes, int] | None:
         if kind == "scores":
             scores = decode_scores(payload)
             return (payload, len(scores.events) + len(scores.errors)) if scores.events else None
+        if kind == "repricing":
+            decode_record(payload, Repricing)
+            return payload, 1
         spans = sum(1 for _ in decode_spans(kind, payload))
-    except (EnvelopeError, OtlpError):
+    except (EnvelopeError, OtlpError, BadRecordError):
         return None
     return (payload, spans) if spans else None
 

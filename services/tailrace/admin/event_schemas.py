@@ -16,6 +16,7 @@ from tailrace.runtime.resources import schemas
 from tailrace.wire.event_bodies import MAX_ID_CHARACTERS, ObservationBody, ScoreBody, TraceBody
 from tailrace.wire.events import KIND_OF_TYPE, LOG_TYPE, EntityKind
 from tailrace.wire.records import AssembledRecord, CostPartsRecord, DeadLetterRecord
+from tailrace.wire.repricing import Repricing
 
 _dialect: Final = "https://json-schema.org/draft/2020-12/schema"
 _bodies: Final[dict[EntityKind, type[msgspec.Struct]]] = {
@@ -23,7 +24,7 @@ _bodies: Final[dict[EntityKind, type[msgspec.Struct]]] = {
     "observation": ObservationBody,
     "score": ScoreBody,
 }
-_records: Final = (AssembledRecord, CostPartsRecord, DeadLetterRecord)
+_records: Final = (AssembledRecord, CostPartsRecord, DeadLetterRecord, Repricing)
 
 
 def generate() -> dict[str, str]:
@@ -104,7 +105,7 @@ def _between_processes() -> dict[str, Any]:
     return {
         "$schema": _dialect,
         "title": "Records between processes",
-        "description": "A record of observations.assembled, cost.parts or observations.dead.",
+        "description": "A record of observations.assembled, cost.parts or observations.dead, or a repricing in observations.raw.",
         "anyOf": list(references),
         "$defs": definitions,
     }

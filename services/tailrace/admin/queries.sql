@@ -188,3 +188,77 @@ order by sequence
 -- name: note_replayed
 update dead_letters set replayed_at = now()
 where project_id = $1 and partition = $2 and origin = $3 and sequence = any ($4::int[])
+
+-- Billing periods and repricing
+
+-- name: read_closed_before
+-- Up to when a project's periods are closed.
+select closed_before from billing_periods where project_id = $1 order by id desc limit 1
+
+-- name: list_periods
+-- How each project's periods came to be as they are, the newest word first. $1: project, null for all.
+select project_id, command, closed_before, operator, reason, created_at,
+       id = max(id) over (partition by project_id) as is_latest
+from billing_periods
+where $1::text is null or project_id = $1
+order by project_id, id desc
+
+-- name: record_period
+insert into billing_periods (project_id, command, closed_before, operator, reason) values ($1, $2, $3, $4, $5)
+
+-- name: try_lock_repricing
+-- One command at a time decides which price an observation has, or whether that may change.
+select pg_try_advisory_lock($1)
+
+-- name: count_unapplied_repricings
+-- Partitions that have not applied all that repricings sent them. Where an operator let a partition go on elsewhere, what was sent before is past.
+select count(distinct p.partition)
+from repricings r
+cross join lateral jsonb_each_text(r.last_origins) as sent (partition, origin)
+join stream_progress p on p.partition = sent.partition::int
+where ($1::text is null or r.project_id = $1) and p.applied_origin < sent.origin::bigint
+  and r.commanded_at > coalesce(
+      (select max(c.created_at) from stream_commands c where c.partition = p.partition and c.command like 'accept-%'), '-infinity')
+
+-- name: find_command_time
+-- A time after that of every repricing before, so that the last one counts.
+select greatest(clock_timestamp(), max(commanded_at) + interval '1 microsecond') from repricings
+
+-- name: projects_with_events
+select distinct project_id from event_counts where project_id <> '' order by project_id
+
+-- Observations of a model, by the name that was sent or the one that it was found under. $1: project, $2: model, $3, $4: from and to which start.
+
+-- name: count_of_model
+select count(*) from observations o
+where o.project_id = $1 and (o.model = $2 or o.model_id = $2) and o.start_time >= $3 and o.start_time < $4
+
+-- name: next_of_model
+-- A page in the order of their starts, after the one of $5, $6, $7. $9: keys of the metadata that prices ask for.
+select o.start_time, o.id, o.trace_id, o.model, o.model_id, o.model_parameters::text as model_parameters,
+       o.usage_details::text as usage_details, o.provided_cost_details::text as provided_cost_details,
+       o.cost_details::text as cost_details, o.total_cost, o.unit, o.counted, micros(o.start_time) as start_us,
+       t.user_id,
+       (select jsonb_object_agg(key, b.metadata -> key)::text from unnest($9::text[]) as key where b.metadata ? key) as metadata
+from (
+    select * from observations o
+    where o.project_id = $1 and (o.model = $2 or o.model_id = $2) and o.start_time >= $3 and o.start_time < $4
+      and o.start_time >= $5 and (o.start_time, o.id, o.trace_id) > ($5, $6, $7)
+    order by o.start_time, o.id, o.trace_id
+    limit $8
+) as o
+left join traces t on t.project_id = o.project_id and t.id = o.trace_id
+left join observation_bodies b
+    on cardinality($9::text[]) > 0 and b.project_id = o.project_id and b.trace_id = o.trace_id and b.id = o.id and b.day = o.day
+order by o.start_time, o.id, o.trace_id
+
+-- name: begin_repricing
+insert into repricings (project_id, command, model, from_start, to_start, forced, operator, reason, commanded_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: note_repricing
+-- What it has sent so far; $9: it is done.
+update repricings
+set observations = $3, repeats = $4, cost_before = $5, cost_after = $6, left_closed = $7, last_origins = $8::jsonb,
+    completed_at = case when $9 then now() end
+where project_id = $1 and command = $2

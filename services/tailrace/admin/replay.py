@@ -21,6 +21,7 @@ from tailrace.admin.command import (
     open_connection,
     print_json,
     print_table,
+    read_time,
     run_command,
 )
 from tailrace.admin.raw_log import Bounds, RawLog, open_raw_log
@@ -72,13 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="start",
-        type=_time,
+        type=read_time,
         required=True,
         metavar="TIME",
         help="the first time, such as 2026-03-01T12:00Z",
     )
     parser.add_argument(
-        "--to", dest="end", type=_time, default=None, metavar="TIME", help="the time after the last (default: now)"
+        "--to", dest="end", type=read_time, default=None, metavar="TIME", help="the time after the last (default: now)"
     )
     parser.add_argument("--project", default=None, metavar="ID", help="only this project's records")
     parser.add_argument(
@@ -259,12 +260,3 @@ def _as_json(report: Report) -> dict[str, Any]:
     built["differences"] = report.comparison.differences
     built["from"], built["to"] = built.pop("start"), built.pop("end")
     return built
-
-
-def _time(text: str) -> datetime:
-    """An ISO 8601 time; UTC if it names no zone."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time such as 2026-03-01T12:00Z, got {text!r}") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

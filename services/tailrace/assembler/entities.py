@@ -1,6 +1,6 @@
 """What the assembler holds of traces, observations and scores: the merged state and the figures derived from it. No I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tailrace.assembler.price_list import PricesOfProject
 from tailrace.core.charging import Priced, charge_usage
 from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
 from tailrace.core.merge import Folded
-from tailrace.core.own_models import AttributeKey
+from tailrace.core.price_terms import ReadyTerms
 from tailrace.core.repeats import Figures, Member
 from tailrace.core.usage import Sums, usage_sums
 
@@ -44,7 +44,7 @@ def _day(number: int) -> date:
 
 
 class PricingInputs(NamedTuple):
-    """What an observation's price depends on, besides the prices. `attributes`: of those that its project's tiers ask for."""
+    """What an observation's price depends on, besides the price lists. `attributes`: of those that tiers ask for. `terms`: those that hold."""
 
     model: str | None
     usage: Mapping[str, int]
@@ -52,6 +52,7 @@ class PricingInputs(NamedTuple):
     start_us: int
     unit: str | None
     attributes: tuple[str | None, ...]
+    terms: str | None
 
 
 @dataclass(slots=True)
@@ -107,13 +108,19 @@ class ObservationState:
         if model is None and not provided:
             self.priced = _unpriced
             return
-        found = None if model is None else prices.match(model, instant(self.start_us))
+        terms = self._terms(prices)
+        if terms is not None:
+            found = terms.price
+        else:
+            found = None if model is None else prices.match(model, instant(self.start_us))
         self.priced = charge_usage(found, self.usage, provided or {}, values.get("unit"), self.attribute)
 
-    def inputs_of_price(self, asked: Sequence[AttributeKey]) -> PricingInputs:
+    def inputs_of_price(self, prices: PricesOfProject) -> PricingInputs:
         """All that its price depends on. While these stay as they are, so do its price and its version."""
         values = self.folded.values
         provided: Mapping[str, Decimal] | None = values.get("provided_cost_details")
+        terms = self._terms(prices)
+        asked = prices.attribute_keys if terms is None else terms.attribute_keys
         return PricingInputs(
             values.get("model"),
             self.usage,
@@ -121,7 +128,16 @@ class ObservationState:
             self.start_us,
             values.get("unit"),
             tuple(self.attribute(*key) for key in asked),
+            None if terms is None else values["price_terms"],
         )
+
+    def _terms(self, prices: PricesOfProject) -> ReadyTerms | None:
+        """What a repricing has said of its price, while that holds for it."""
+        text: str | None = self.folded.values.get("price_terms")
+        if text is None:
+            return None
+        terms = prices.make_ready(text)
+        return terms if terms.hold(self.folded.values.get("model"), instant(self.start_us)) else None
 
     def attribute(self, source: str, key: str) -> str | None:
         """The text of a top-level key of its model parameters or its metadata."""

@@ -36,7 +36,10 @@ QUIET_US: Final = 60_000_000
 
 @dataclass(slots=True)
 class TraceTouch:
-    """A trace while one record is folded: what it was before, and what happened to it. `turned`: members that became repeats, or are none now."""
+    """A trace while one record is folded: what it was before, and what happened to it.
+
+    `is_received`: by a sender's event, and not by a correction alone. `turned`: members that became repeats, or are none now.
+    """
 
     state: TraceState
     user_before: str | None
@@ -44,6 +47,7 @@ class TraceTouch:
     place_before: Place | None
     had_ended: bool
     changed: bool = False
+    is_received: bool = False
     body_changed: bool = False
     shrunk: bool = False
     turned: frozenset[str] = frozenset()
@@ -100,7 +104,7 @@ class Fold:
 
     def has_room_for(self, change: Change) -> bool:
         """Whether the change's trace may hold its observation."""
-        if change.kind != "observation":
+        if change.kind != "observation" or change.is_correction:
             return True
         trace = self._state.traces.get((change.project_id, change.trace_id))
         known = (change.project_id, change.trace_id, change.id) in self._state.observations
@@ -170,23 +174,24 @@ class Fold:
         folded = touch.state.folded
         bodies = None if _BODIES.isdisjoint(change.fields) else _bodies(folded)
         if take(folded, change):
-            touch.changed = True
+            touch.changed = touch.is_received = True
             touch.body_changed |= bodies is not None and _bodies(folded) != bodies
 
     def _apply_observation(self, change: Change) -> None:
-        touch = self._touch((change.project_id, change.trace_id))
         state = self._state.observations.get((change.project_id, change.trace_id, change.id))
         if state is None:
-            self._add_observation(touch, change)
+            if not change.is_correction:
+                self._add_observation(self._touch((change.project_id, change.trace_id)), change)
             return
+        touch = self._touch((change.project_id, change.trace_id))
         start_us, end_us = _extent(state)
         place, amounts, ended = state.place, state.amounts(), state.has_ended_as_root
         bodies = _bodies(state.folded)
         prices = self._prices.of_project(change.project_id)
-        inputs = state.inputs_of_price(prices.attribute_keys)
+        inputs = state.inputs_of_price(prices)
         if not take(state.folded, change):
             return
-        if state.inputs_of_price(prices.attribute_keys) != inputs:
+        if state.inputs_of_price(prices) != inputs:
             self._price(state, prices)
         trace = touch.state
         if trace.members is None:
@@ -195,6 +200,7 @@ class Fold:
         trace.ended_roots -= ended
         new_start_us, new_end_us = _extent(state)
         touch.shrunk |= new_start_us > start_us == trace.first_start_us or new_end_us < end_us == trace.last_end_us
+        touch.is_received |= not change.is_correction
         self._include(touch, state, body_changed=_bodies(state.folded) != bodies)
 
     def _add_observation(self, touch: TraceTouch, change: Change) -> None:
@@ -208,6 +214,7 @@ class Fold:
             state.is_repeat = state.is_declared_repeat
         self._state.place_observation(state)
         touch.state.observation_count += 1
+        touch.is_received = True
         self._include(touch, state, body_changed=_bodies(state.folded) != _NO_BODIES)
 
     def _price(self, state: ObservationState, prices: PricesOfProject) -> None:
@@ -270,7 +277,9 @@ class Fold:
         values = state.folded.values
         if "timestamp" not in values and "earliest" not in values:
             values["earliest"] = state.first_start_us or self._received_us
-        self._note_receipt(state, had_ended=touch.had_ended)
+        if touch.is_received:
+            self._note_receipt(state, had_ended=touch.had_ended)
+        state.updated_us, state.last_origin = self._received_us, self._origin
         self._count_trace(touch)
         _add_deltas(result.deltas, state, touch)
         result.traces.append(trace_row(state))
@@ -283,7 +292,6 @@ class Fold:
         if had_ended and received_us - state.last_received_us >= QUIET_US:
             state.amended = True
         state.last_received_us = max(state.last_received_us, received_us)
-        state.updated_us, state.last_origin = received_us, self._origin
 
     def _count_trace(self, touch: TraceTouch) -> None:
         """Let the trace itself stand at the minute of its timestamp."""

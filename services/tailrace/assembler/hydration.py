@@ -42,7 +42,7 @@ def observation_from_row(row: Row) -> ObservationState:
     provided = _money_by_key(row["provided_cost_details"])
     is_repeat = not row["counted"]
     # Rows of the first release do not say what their convention says: there that alone made a repeat.
-    values = {**row, "provided_cost_details": provided, "uncounted": is_repeat or None}
+    values = {**row, "provided_cost_details": provided, "uncounted": is_repeat or None, "price_terms": None}
     return ObservationState(
         project_id=row["project_id"],
         trace_id=row["trace_id"],

@@ -8,13 +8,13 @@ finds the same price.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from tailrace.core.charging import AnyPrice
-from tailrace.core.own_models import AttributeKey, ModelVersion, OwnPrices, OwnSet
-from tailrace.core.pricing import PriceTable
+from tailrace.core.own_models import AttributeKey, ModelVersion, OwnPrice, OwnPrices, OwnSet
+from tailrace.core.price_terms import PriceTerms, ReadyTerms, load_terms
+from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.metrics import LabelCap, assembler_unknown_models
 from tailrace.runtime.patterns import compile_stored
 
@@ -23,6 +23,9 @@ MAX_PROJECTS: Final = 10_000
 
 ASK_SECONDS: Final = 0.25
 """Not sooner is asked again: versions hold for later records only (`own_models.EFFECTIVE_AFTER`), so that none is missed between."""
+
+MAX_TERMS: Final = 10_000
+"""Price terms that are kept ready: a repricing makes a few for each model, and for each start date of its price."""
 
 _LABEL_CHARACTERS: Final = 100
 
@@ -46,26 +49,47 @@ class OwnModelSource(Protocol):
 
 
 class PricesOfProject:
-    """The prices of one project for one record."""
+    """The prices of one project for one record. `make_ready`: makes price terms, as they are stored, ready to charge."""
 
-    def __init__(self, shipped: PriceTable, own: OwnSet | None) -> None:
+    def __init__(self, shipped: PriceTable, own: OwnSet | None, make_ready: Callable[[str], ReadyTerms]) -> None:
         self._shipped = shipped
         self._own = own
+        self.make_ready = make_ready
         self.attribute_keys: Sequence[AttributeKey] = () if own is None else own.attribute_keys
 
-    def match(self, model: str, at: datetime) -> AnyPrice | None:
+    def match(self, model: str, at: datetime) -> Price | OwnPrice | None:
         """What the model costs, named as its sender did, for an observation that starts at an aware time; None if nobody knows."""
         own = None if self._own is None else self._own.match(model, at)
         return own or self._shipped.match(model, at)
+
+    def terms_at(self, model: str, at: datetime) -> PriceTerms:
+        """What `match` says, written down, with the starts between which it says the same."""
+        price = self.match(model, at)
+        turns = self._shipped.turns(model)
+        if self._own is not None:
+            turns |= self._own.turns(model)
+        return PriceTerms(
+            model=model,
+            since=max((turn for turn in turns if turn <= at), default=None),
+            until=min((turn for turn in turns if turn > at), default=None),
+            price=None if price is None else price.terms,
+        )
 
 
 class PricesAsOf:
     """The prices for one record."""
 
-    def __init__(self, shipped: PriceTable, own: Mapping[str, OwnPrices] | None, received_us: int) -> None:
+    def __init__(
+        self,
+        shipped: PriceTable,
+        own: Mapping[str, OwnPrices] | None,
+        received_us: int,
+        make_ready: Callable[[str], ReadyTerms],
+    ) -> None:
         self._shipped = shipped
         self._own = own
         self._received_us = received_us
+        self._make_ready = make_ready
         self._made: dict[str, PricesOfProject] = {}
 
     def of_project(self, project_id: str) -> PricesOfProject:
@@ -73,7 +97,7 @@ class PricesAsOf:
         made = self._made.get(project_id)
         if made is None:
             own = None if self._own is None else self._own[project_id].as_of(self._received_us)
-            made = self._made[project_id] = PricesOfProject(self._shipped, own)
+            made = self._made[project_id] = PricesOfProject(self._shipped, own, self._make_ready)
         return made
 
 
@@ -91,6 +115,7 @@ class PriceList:
         self._source = source
         self._unknown_models = unknown_models
         self._own: OrderedDict[str, OwnPrices] = OrderedDict()
+        self._ready_terms: dict[str, ReadyTerms] = {}
         self._until_us = -1
         self._asked_at = float("-inf")
         self._last_version = 0
@@ -98,7 +123,9 @@ class PriceList:
 
     def as_of(self, received_us: int) -> PricesAsOf:
         """The prices for a record that an edge received then, and that `prepare` was told of."""
-        return PricesAsOf(self._shipped, None if self._source is None else self._own, received_us)
+        return PricesAsOf(
+            self._shipped, None if self._source is None else self._own, received_us, self._make_terms_ready
+        )
 
     async def prepare(self, projects: Collection[str], received_us: int) -> None:
         """Have at hand all that prices these projects' records, received up to `received_us`. Raises OUTAGE_ERRORS."""
@@ -117,6 +144,15 @@ class PriceList:
             for (project, model), number in observations.items():
                 labels = self._unknown_models.admit(project, model[:_LABEL_CHARACTERS])
                 assembler_unknown_models.labels(*labels).inc(number)
+
+    def _make_terms_ready(self, text: str) -> ReadyTerms:
+        ready = self._ready_terms.get(text)
+        if ready is None:
+            if len(self._ready_terms) >= MAX_TERMS:
+                self._ready_terms.clear()
+            ready = ReadyTerms(load_terms(text), self._shipped.usage_types, compile_stored)
+            self._ready_terms[text] = ready
+        return ready
 
     def _has(self, projects: Collection[str], received_us: int) -> bool:
         """An edge whose clock is ahead of the database's must not let each batch ask in vain."""

@@ -219,14 +219,18 @@ def _stamps_text(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) ->
     return orjson.dumps(dump_stamps(folded, kind, hidden)).decode()
 
 
-def _hidden(state: ObservationState) -> dict[str, int | bool]:
-    """The end as it was sent, where the row shows the start instead; and what the convention says, where the row alone does not tell it."""
-    hidden: dict[str, int | bool] = {}
+def _hidden(state: ObservationState) -> dict[str, int | bool | str]:
+    """The end as it was sent, where the row shows the start instead; what the convention says, where the row alone does not tell it; and
+    the price terms of a repricing.
+    """
+    hidden: dict[str, int | bool | str] = {}
     end: int | None = state.folded.values.get("end_time")
     if end is not None and end < state.start_us:
         hidden["end_time"] = end
     if state.is_repeat or state.is_declared_repeat:
         hidden["uncounted"] = state.is_declared_repeat
+    if "price_terms" in state.folded.values:
+        hidden["price_terms"] = state.folded.values["price_terms"]
     return hidden
 
 

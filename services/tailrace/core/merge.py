@@ -67,6 +67,7 @@ OBSERVATION_RULES: Final[Mapping[str, Rule]] = {
     "output": "latest_truthy",
     "metadata": "deep",
     "warnings": "union",
+    "price_terms": "latest",
     "experiment_id": "latest",
     "experiment_name": "latest",
     "experiment_dataset_id": "latest",
@@ -107,6 +108,7 @@ class Change(NamedTuple):
     Values: times are microseconds since 1970 (int), texts are clean, `input`/`output`/`model_parameters` are text, `metadata` an
     object, `usage_details` name → int, `provided_cost_details` name → Decimal, `tags`/`warnings` lists of texts.
     `weak`: fields that any other event's value beats, whatever its time (a trace name that is only the root span's).
+    `is_correction`: it is an operator's word on what is there already: it makes no entity, and nothing was received from a sender.
     """
 
     kind: EntityKind
@@ -116,6 +118,7 @@ class Change(NamedTuple):
     stamp: Stamp
     fields: Mapping[str, Any]
     weak: frozenset[str] = frozenset()
+    is_correction: bool = False
 
 
 class Win(NamedTuple):

@@ -107,6 +107,15 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
         return f"{OWN_PREFIX}{self.id}@{self.version}"
 
 
+class OwnTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="own"):
+    """The price of an own model, written down: all that charging by it takes. `version`: what is stored on the rows that it priced."""
+
+    model: str
+    version: str
+    unit: UsageUnit | None
+    tiers: tuple[OwnTier, ...]
+
+
 OWN_PREFIX: Final = "own:"
 
 
@@ -147,15 +156,18 @@ class ReadyTier:
 
 
 class OwnPrice:
-    """A version of an own model, ready to charge."""
+    """The price of an own model, ready to charge. `start`: from which start of an observation on it holds; None: always."""
 
-    def __init__(self, version: ModelVersion, usage_types: tuple[UsageType, ...], compile_pattern: Compile) -> None:
-        self.model = version.model_name
-        self.version = version.label
-        self.start = version.start
-        self._unit = version.unit
-        ready = {tier.priority: ReadyTier(tier, usage_types, compile_pattern) for tier in version.tiers}
-        default = next(tier.priority for tier in version.tiers if tier.is_default)
+    def __init__(
+        self, terms: OwnTerms, usage_types: tuple[UsageType, ...], compile_pattern: Compile, start: datetime | None
+    ) -> None:
+        self.terms = terms
+        self.model = terms.model
+        self.version = terms.version
+        self.start = start
+        self._unit = terms.unit
+        ready = {tier.priority: ReadyTier(tier, usage_types, compile_pattern) for tier in terms.tiers}
+        default = next(tier.priority for tier in terms.tiers if tier.is_default)
         self.default = ready.pop(default)
         self._conditional = [tier for _, tier in sorted(ready.items())]
 
@@ -188,14 +200,21 @@ class OwnSet:
 
     def match(self, model: str, at: datetime) -> OwnPrice | None:
         """The price of a model, named as its sender did, for an observation that starts at an aware time."""
+        return next((price for price in self._find(model) if price.start is None or price.start <= at), None)
+
+    def turns(self, model: str) -> set[datetime]:
+        """When the model's price begins to be another."""
+        return {price.start for price in self._find(model) if price.start is not None}
+
+    def _find(self, model: str) -> tuple[OwnPrice, ...]:
         if not self._models or len(model) > MAX_NAME_CHARACTERS:
-            return None
+            return ()
         found = self._cache.get(model)
         if found is None:
             if len(self._cache) >= _MAX_CACHED_NAMES:
                 self._cache.clear()
             found = self._cache[model] = tuple(price for finds, price in self._models if finds(model))
-        return next((price for price in found if price.start is None or price.start <= at), None)
+        return found
 
 
 class OwnPrices:
@@ -232,7 +251,8 @@ class OwnPrices:
     def _make_ready(self, version: ModelVersion) -> tuple[Finds, OwnPrice]:
         ready = self._ready.get(version.version)
         if ready is None:
-            price = OwnPrice(version, self._usage_types, self._compile)
+            terms = OwnTerms(model=version.model_name, version=version.label, unit=version.unit, tiers=version.tiers)
+            price = OwnPrice(terms, self._usage_types, self._compile, version.start)
             ready = self._ready[version.version] = (self._compile(version.match_pattern), price)
         return ready
 

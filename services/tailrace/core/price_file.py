@@ -127,10 +127,11 @@ def _check(file: PriceFile) -> None:
     for model in file.models:
         if model.provider not in providers:
             raise PriceFileError(f"model {model.model} has the unknown provider {model.provider}")
-        _check_prices(model)
+        check_prices(model)
 
 
-def _check_prices(model: PricedModel) -> None:
+def check_prices(model: PricedModel) -> None:
+    """Whether its prices can be used. Raises PriceFileError, which names what is wrong."""
     if not model.prices:
         raise PriceFileError(f"model {model.model} has no price")
     starts = [price.valid_from or date.min for price in model.prices]

@@ -24,6 +24,8 @@ from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple
 
+import msgspec
+
 from tailrace.core.charging import Attributes, Charges, Priced, charge_usage, counted_keys, make_charges
 from tailrace.core.model_names import MAX_NAME_CHARACTERS, ModelNames
 from tailrace.core.price_file import (
@@ -48,10 +50,22 @@ COMPARE: Final[dict[Operator, Callable[[int | Decimal, int | Decimal], bool]]] =
 }
 
 
+class ShippedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="shipped"):
+    """A price of the shipped table, written down: all that charging by it takes. `version`: the table's."""
+
+    model: str
+    provider: str
+    unit: Unit
+    source: str
+    version: str
+    tiers: tuple[PriceTier, ...]
+
+
 class Tier:
     """One tier of a shipped price, ready to charge."""
 
     def __init__(self, tier: PriceTier, usage_types: tuple[UsageType, ...]) -> None:
+        self.definition = tier
         self.name = tier.name
         self.priority = tier.priority
         self.prices: Mapping[str, Decimal] = tier.prices
@@ -80,6 +94,18 @@ class Price(NamedTuple):
     default: Tier
     conditional: tuple[Tier, ...]
 
+    @property
+    def terms(self) -> ShippedTerms:
+        """The same, written down."""
+        return ShippedTerms(
+            model=self.model,
+            provider=self.provider,
+            unit=self.unit,
+            source=self.source,
+            version=self.version,
+            tiers=tuple(tier.definition for tier in (self.default, *self.conditional)),
+        )
+
     def takes(self, unit: str | None) -> bool:
         return self.unit == (unit or "TOKENS")
 
@@ -95,6 +121,12 @@ class Price(NamedTuple):
         return self.default
 
 
+def make_price(terms: ShippedTerms, usage_types: tuple[UsageType, ...]) -> Price:
+    """The price that these terms describe. `usage_types`: how their usage keys may be spelt."""
+    ready = [Tier(tier, usage_types) for tier in sorted(terms.tiers, key=lambda tier: tier.priority)]
+    return Price(terms.model, terms.provider, terms.unit, terms.source, terms.version, ready[0], tuple(ready[1:]))
+
+
 class PriceTable:
     """All prices of one version; knows each model by all its names. Not for several threads."""
 
@@ -108,15 +140,23 @@ class PriceTable:
 
     def match(self, model: str, at: datetime) -> Price | None:
         """The price of the model, named as its sender did, at an aware time; None if it is not known."""
-        try:
-            dated = self._cache[model]
-        except KeyError:
-            dated = self._find(model)
+        dated = self._dated(model)
         if dated is not None:
             for start, end, price in reversed(dated):
                 if start <= at:
                     return price if end is None or at < end else None
         return None
+
+    def turns(self, model: str) -> set[datetime]:
+        """When the model's price begins to be another, or ends."""
+        dated = self._dated(model) or ()
+        return {at for start, end, _ in dated for at in (start, end) if at is not None and at != _beginning}
+
+    def _dated(self, model: str) -> list[tuple[datetime, datetime | None, Price]] | None:
+        try:
+            return self._cache[model]
+        except KeyError:
+            return self._find(model)
 
     def _find(self, model: str) -> list[tuple[datetime, datetime | None, Price]] | None:
         found = self._names.find(model)
@@ -137,8 +177,15 @@ class PriceTable:
         return self._compiled[model.model]
 
     def _price(self, model: PricedModel, source: str, tiers: tuple[PriceTier, ...]) -> Price:
-        ready = [Tier(tier, self.usage_types) for tier in sorted(tiers, key=lambda tier: tier.priority)]
-        return Price(model.model, model.provider, model.unit, source, self.version, ready[0], tuple(ready[1:]))
+        terms = ShippedTerms(
+            model=model.model,
+            provider=model.provider,
+            unit=model.unit,
+            source=source,
+            version=self.version,
+            tiers=tiers,
+        )
+        return make_price(terms, self.usage_types)
 
 
 def load_price_table(data: bytes | Mapping[str, object]) -> PriceTable:
@@ -174,3 +221,6 @@ def _model_names(file: PriceFile) -> ModelNames[PricedModel]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
+
+
+_beginning: Final = _midnight(date.min)

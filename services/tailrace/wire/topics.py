@@ -6,9 +6,16 @@ from typing import Final, Literal, NamedTuple, cast, get_args
 
 from tailrace.core.model import MAX_TIME_US, ProjectId
 
-RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
+RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores", "repricing"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
+RAW_VERSION: Final = 2
+"""The latest version of raw records that this release reads."""
+
 SCHEMA_VERSION: Final = 1
+"""The version of the records between processes."""
+
+_first_version: Final = 1
+_version_of_kind: Final[Mapping[RawKind, int]] = {"repricing": 2}
 MAX_PROJECT_CHARS: Final = 200
 """Twice what a project's id may have; more does not fit into an index."""
 MAX_EVENTS: Final = 10_000_000
@@ -34,10 +41,15 @@ def topics_of(prefix: str) -> Topics:
     )
 
 
+def version_of(kind: RawKind) -> int:
+    """The version in which raw records of a kind are written: the one that brought the kind."""
+    return _version_of_kind.get(kind, _first_version)
+
+
 class RawHeaders(NamedTuple):
     """What the edge states about a raw record, in Kafka headers, so that no one must parse the body to count it.
 
-    `events`: how many spans, batch events or scores the body holds. `received_at_us`: microseconds since 1970, UTC.
+    `events`: how many spans, batch events or scores the body holds; a repricing is one. `received_at_us`: microseconds since 1970, UTC.
     """
 
     kind: RawKind
@@ -49,7 +61,7 @@ class RawHeaders(NamedTuple):
 
     def encode(self) -> list[tuple[str, bytes]]:
         return [
-            ("v", b"%d" % SCHEMA_VERSION),
+            ("v", b"%d" % version_of(self.kind)),
             ("kind", self.kind.encode()),
             ("project", self.project_id.encode()),
             ("received", b"%d" % self.received_at_us),
@@ -108,7 +120,7 @@ def count_events(headers: Mapping[str, bytes]) -> tuple[ProjectId, int]:
     try:
         stated = decode_raw_headers(headers)
     except NewerHeadersError:
-        return count_events({**headers, "v": b"%d" % SCHEMA_VERSION, "kind": b"ingestion"})
+        return count_events({**headers, "v": b"%d" % _first_version, "kind": b"ingestion"})
     except BadHeadersError:
         stated = headers_of_unreadable(headers)
     return stated.project_id, stated.events
@@ -116,9 +128,9 @@ def count_events(headers: Mapping[str, bytes]) -> tuple[ProjectId, int]:
 
 def _check_version(headers: Mapping[str, bytes]) -> None:
     version = headers.get("v", b"")
-    if version.isdigit() and len(version) < 10 and int(version) > SCHEMA_VERSION:
+    if version.isdigit() and len(version) < 10 and int(version) > RAW_VERSION:
         raise NewerHeadersError(
-            f"expected a raw record of version {SCHEMA_VERSION} or less, got one of version {int(version)}: a later release wrote it"
+            f"expected a raw record of version {RAW_VERSION} or less, got one of version {int(version)}: a later release wrote it"
         )
 
 

@@ -6,6 +6,7 @@ events == events behind `changes` (or behind nothing, as a log line) + len(rejec
 from tailrace.assembler.mapping.ingestion import map_batch
 from tailrace.assembler.mapping.mapped import Mapped
 from tailrace.assembler.mapping.otlp import map_spans
+from tailrace.assembler.mapping.repricing import map_repricing
 from tailrace.assembler.mapping.scores import map_scores
 from tailrace.wire.topics import RawHeaders
 
@@ -16,4 +17,6 @@ def map_record(headers: RawHeaders, payload: bytes) -> Mapped:
         return map_batch(headers, payload)
     if headers.kind == "scores":
         return map_scores(headers, payload)
+    if headers.kind == "repricing":
+        return map_repricing(headers, payload)
     return map_spans(headers, headers.kind, payload)
