@@ -39,6 +39,12 @@ def model(span: SpanData) -> str | None:
     return text_of(span.attributes.get(NAME) or None) if span.attributes.get(SUBTYPE) == "model" else None
 
 
+def other_model(span: SpanData) -> str | None:
+    """So is an action of an embedder, or of a model that works in the background."""
+    is_model = span.attributes.get(SUBTYPE) in ("embedder", "background-model")
+    return text_of(span.attributes.get(NAME) or None) if is_model else None
+
+
 def parameters(span: SpanData) -> Parameters | None:
     """The configuration in the request."""
     config = (parse_object(span.attributes.get(INPUT)) or {}).get("config")

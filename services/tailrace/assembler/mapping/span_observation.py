@@ -104,6 +104,8 @@ def _put_plain(fields: dict[str, Any], span: SpanData, group: Group, shape: Shap
     if level:
         fields["level"] = level
     message = text_of(attributes.get(langfuse.STATUS_MESSAGE)) or span.status_message
+    if not message and level == "ERROR":
+        message = _first(shape.status_messages, span)
     if message:
         fields["status_message"] = message
     version = text_of(attributes.get(langfuse.VERSION)) or group.version or group.service_version
