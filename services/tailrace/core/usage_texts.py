@@ -7,7 +7,15 @@ from typing import Final, NamedTuple, cast
 
 from tailrace.core.units import mapping_of, read_counts
 from tailrace.core.usage_parts import WITHIN, Reported
-from tailrace.core.usage_shapes import GEMINI, Shaped, put_cache_writes, put_input, read_anthropic, read_gemini, read_shape
+from tailrace.core.usage_shapes import (
+    GEMINI,
+    Shaped,
+    put_cache_writes,
+    put_input,
+    read_anthropic,
+    read_gemini,
+    read_shape,
+)
 from tailrace.core.usage_words import (
     ADK_RESPONSE,
     GENKIT_OUTPUT,

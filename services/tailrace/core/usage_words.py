@@ -87,8 +87,18 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "input video": ("prompt_details.video", "input_video_tokens", "video_prompt_tokens"),
     "cached audio": ("cache_audio_read_tokens", "audio_cache_tokens", "audio.cache_read.input_tokens"),
     "cached image": ("image.cache_read.input_tokens",),
-    "output audio": ("completion_details.audio", "output_audio_tokens", "audio_candidates_tokens", "audio.output_tokens"),
-    "output image": ("completion_details.image", "output_image_tokens", "image_candidates_tokens", "image.output_tokens"),
+    "output audio": (
+        "completion_details.audio",
+        "output_audio_tokens",
+        "audio_candidates_tokens",
+        "audio.output_tokens",
+    ),
+    "output image": (
+        "completion_details.image",
+        "output_image_tokens",
+        "image_candidates_tokens",
+        "image.output_tokens",
+    ),
     "accepted": ("accepted_prediction_tokens",),
     "rejected": ("rejected_prediction_tokens",),
     "known": (

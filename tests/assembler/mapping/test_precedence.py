@@ -18,6 +18,7 @@ LISTS: dict[str, tuple[Rule[Any], ...]] = {
     "Model parameters": precedence.PARAMETERS,
     "Input and output": precedence.BODIES,
     "Tool definitions": precedence.TOOLS,
+    "Repeats": precedence.REPEATS,
     "Prompt link": precedence.PROMPTS,
     "Completion start": precedence.COMPLETION_STARTS,
     "Level": precedence.LEVELS,

@@ -55,7 +55,7 @@ SECONDS_TO_FIRST_CHUNK: Final = (
     "gen_ai.client.operation.time_to_first_chunk",
 )
 
-SECONDS_TO_FIRST_TOKEN: Final = "gen_ai.server.time_to_first_token"
+SERVER_DELAY: Final = "gen_ai.server.time_to_first_token"
 IS_STREAM: Final = "gen_ai.request.stream"
 
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
@@ -93,6 +93,11 @@ def tool_type(span: SpanData) -> str | None:
     return "TOOL" if span.attributes.get(TOOL_NAME) or span.attributes.get(TOOL_CALL_ID) else None
 
 
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether the operation sums up calls below it."""
+    return word_of(span.attributes.get(OPERATION)) in REPEATING_OPERATIONS or None
+
+
 def completion_start_time(span: SpanData) -> int | None:
     """The first chunk, told in seconds after the start."""
     for key in SECONDS_TO_FIRST_CHUNK:
@@ -106,7 +111,7 @@ def first_token_time(span: SpanData) -> int | None:
     """The first token of a stream, told in seconds after the start; of an answer in one piece OpenLIT tells the whole duration."""
     if span.attributes.get(IS_STREAM) is False:
         return None
-    return time_after(span.start_us, span.attributes.get(SECONDS_TO_FIRST_TOKEN), 1_000_000)
+    return time_after(span.start_us, span.attributes.get(SERVER_DELAY), 1_000_000)
 
 
 def request_parameters(attributes: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, Any]:

@@ -27,11 +27,17 @@ _TYPES: Final = {
     "retriever": "RETRIEVER",
     "evaluator": "EVALUATOR",
 }
+_MODELS: Final = frozenset({"model", "background-model", "embedder"})
 
 
 def observation_type(span: SpanData) -> str | None:
     """By the subtype of the action."""
     return _TYPES.get(word_of(span.attributes.get(SUBTYPE)))
+
+
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether this is no action of a model: `generate` has the usage of the last call below it."""
+    return word_of(span.attributes.get(SUBTYPE)) not in _MODELS or None
 
 
 def model(span: SpanData) -> str | None:
@@ -41,7 +47,7 @@ def model(span: SpanData) -> str | None:
 
 def other_model(span: SpanData) -> str | None:
     """So is an action of an embedder, or of a model that works in the background."""
-    is_model = span.attributes.get(SUBTYPE) in ("embedder", "background-model")
+    is_model = word_of(span.attributes.get(SUBTYPE)) in _MODELS
     return text_of(span.attributes.get(NAME) or None) if is_model else None
 
 

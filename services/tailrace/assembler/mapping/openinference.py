@@ -30,7 +30,7 @@ VALUES: Final = ("input.value", "output.value")
 TOOLS: Final = "llm.tools"
 TAGS: Final = "tag.tags"
 
-_FIRST_TOKEN_EVENT: Final = "First Token Stream Event"
+_FIRST_CHUNK_EVENT: Final = "First Token Stream Event"
 
 
 def observation_type(span: SpanData) -> str | None:
@@ -40,7 +40,7 @@ def observation_type(span: SpanData) -> str | None:
 
 def first_token_time(span: SpanData) -> int | None:
     """When the event of the first token was."""
-    return next((event.time_us for event in span.events if event.name == _FIRST_TOKEN_EVENT), None)
+    return next((event.time_us for event in span.events if event.name == _FIRST_CHUNK_EVENT), None)
 
 
 def tools(span: SpanData) -> Tools | None:

@@ -143,6 +143,13 @@ PARAMETERS: Final[tuple[Rule[Parameters], ...]] = (
     Rule(mlflow.CONVENTION, mlflow.parameters, (mlflow.BODIES[0],)),
 )
 
+REPEATS: Final[tuple[Rule[bool], ...]] = (
+    Rule(genai.CONVENTION, genai.repeats_calls, (genai.OPERATION,)),
+    Rule(vercel.CONVENTION, vercel.repeats_calls, (vercel.OPERATION_ID,)),
+    Rule(genkit.CONVENTION, genkit.repeats_calls, (genkit.OUTPUT,), genkit.SCOPE),
+)
+"""What declares that its model, usage and cost are those of the calls below it."""
+
 BODIES: Final[tuple[Rule[Bodies], ...]] = (
     Rule(langfuse.CONVENTION, langfuse.bodies, (langfuse.INPUT, langfuse.OUTPUT)),
     Rule(genkit.CONVENTION, genkit.bodies, (genkit.INPUT, genkit.OUTPUT), genkit.SCOPE),
@@ -191,8 +198,8 @@ COMPLETION_STARTS: Final[tuple[Rule[int], ...]] = (
     Rule(langfuse.CONVENTION, langfuse.completion_start_time, (langfuse.COMPLETION_START_TIME,)),
     Rule(vercel.CONVENTION, vercel.completion_start_time, vercel.MS_TO_FIRST_CHUNK),
     Rule(genai.CONVENTION, genai.completion_start_time, genai.SECONDS_TO_FIRST_CHUNK),
-    Rule(strands.CONVENTION, strands.completion_start_time, (genai.SECONDS_TO_FIRST_TOKEN,), strands.SCOPE),
-    Rule(genai.CONVENTION, genai.first_token_time, (genai.SECONDS_TO_FIRST_TOKEN,)),
+    Rule(strands.CONVENTION, strands.completion_start_time, (genai.SERVER_DELAY,), strands.SCOPE),
+    Rule(genai.CONVENTION, genai.first_token_time, (genai.SERVER_DELAY,)),
     Rule(mastra.CONVENTION, mastra.completion_start_time, (mastra.COMPLETION_START_TIME,)),
     Rule(openinference.CONVENTION, openinference.first_token_time, (openinference.KIND,), of_events=True),
 )

@@ -55,6 +55,7 @@ class Shape(NamedTuple):
     speaks_of_model: bool
     models: Readers[str]
     parameters: Readers[Parameters]
+    repeats: Readers[bool]
     prompts: Readers[tuple[str, int]]
     completion_starts: Readers[int]
     levels: Readers[str]
@@ -86,6 +87,7 @@ def _work_out(names: tuple[str, ...], scope: str) -> Shape:
         any(name.startswith(_MODEL_STARTS) for name in names),
         _readers(precedence.MODELS, given, scope),
         _readers(precedence.PARAMETERS, given, scope),
+        _readers(precedence.REPEATS, given, scope),
         _readers(precedence.PROMPTS, given, scope),
         _readers(precedence.COMPLETION_STARTS, given, scope),
         _readers(precedence.LEVELS, given, scope),

@@ -34,9 +34,7 @@ CONTEXT_SESSION_ID: Final = "ai.settings.context.sessionId"
 CONTEXT_TAGS: Final = "ai.settings.context.tags"
 MS_TO_FIRST_CHUNK: Final = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
 
-_NOT_METADATA: Final = frozenset(
-    {USER_ID, SESSION_ID, TAGS, PROMPT, CONTEXT_USER_ID, CONTEXT_SESSION_ID, CONTEXT_TAGS}
-)
+_NOT_METADATA: Final = frozenset({USER_ID, SESSION_ID, TAGS, PROMPT, CONTEXT_USER_ID, CONTEXT_SESSION_ID, CONTEXT_TAGS})
 
 _MODEL_OPERATIONS: Final = {
     "ai.generateText.doGenerate": "GENERATION",
@@ -47,6 +45,7 @@ _MODEL_OPERATIONS: Final = {
     "ai.embedMany.doEmbed": "EMBEDDING",
 }
 _TOOL_CALL: Final = "ai.toolCall"
+_CALL: Final = ".do"
 
 INPUTS: Final = ("ai.prompt.messages", "ai.prompt", "ai.toolCall.args", "ai.value", "ai.values")
 _TEXT: Final = "ai.response.text"
@@ -96,6 +95,15 @@ def operation_type(span: SpanData, *, has_model: bool) -> str | None:
         if word == _TOOL_CALL:
             return "TOOL"
     return None
+
+
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether this is an operation around calls of models (`ai.generateText`), which are named after it (`ai.generateText.doGenerate`).
+
+    It has the usage of all of them or, up to version 6, that of the last one.
+    """
+    operation_id = span.attributes.get(OPERATION_ID)
+    return (isinstance(operation_id, str) and operation_id.startswith("ai.") and _CALL not in operation_id) or None
 
 
 def operation_of_function(span: SpanData) -> str | None:
