@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from tailrace.core.charging import AnyPrice
 from tailrace.core.own_models import AttributeKey, ModelVersion, OwnPrices, OwnSet
-from tailrace.core.pricing import PriceTable
+from tailrace.core.pricing import SERVED_AS, PriceTable
 from tailrace.runtime.metrics import LabelCap, assembler_unknown_models
 from tailrace.runtime.patterns import compile_stored
 
@@ -25,6 +25,7 @@ ASK_SECONDS: Final = 0.25
 """Not sooner is asked again: versions hold for later records only (`own_models.EFFECTIVE_AFTER`), so that none is missed between."""
 
 _LABEL_CHARACTERS: Final = 100
+_SERVED_AS: Final = tuple(AttributeKey(source, key) for source, key in SERVED_AS)
 
 
 class OwnModelsRead(NamedTuple):
@@ -51,7 +52,7 @@ class PricesOfProject:
     def __init__(self, shipped: PriceTable, own: OwnSet | None) -> None:
         self._shipped = shipped
         self._own = own
-        self.attribute_keys: Sequence[AttributeKey] = () if own is None else own.attribute_keys
+        self.attribute_keys: Sequence[AttributeKey] = _SERVED_AS if own is None else (*_SERVED_AS, *own.attribute_keys)
 
     def match(self, model: str, at: datetime) -> AnyPrice | None:
         """What the model costs, named as its sender did, for an observation that starts at an aware time; None if nobody knows."""

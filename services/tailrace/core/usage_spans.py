@@ -10,7 +10,7 @@ from tailrace.core.units import is_spoilt, mapping_of, read_counts, read_units, 
 from tailrace.core.usage_parts import BESIDE, UNKNOWN, Counting, Reported, Settled, settle
 from tailrace.core.usage_shapes import lifetimes_of, put_cache_writes, put_input, put_output
 from tailrace.core.usage_texts import Attributes, Given, json_object, told_by_provider
-from tailrace.core.usage_words import METADATA_WORDS, PROVIDER_METADATA, UsagePlan, tier_in, tier_of
+from tailrace.core.usage_words import METADATA_WORDS, OPENINFERENCE_OUTPUT, PROVIDER_METADATA, UsagePlan, tier_in, tier_of
 
 _PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "ai.model.provider", "llm.provider", "llm.system")
 _MODELS: Final = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "ai.model.id")
@@ -44,6 +44,8 @@ def read_span(attributes: Attributes, plan: UsagePlan, scope: str) -> SpanUsage:
     if plan.others:
         warnings += _read_words(attributes, plan.others, others)
     lifetimes = _read_metadata(found, metadata) if metadata else {}
+    if found.get("written") and not lifetimes:
+        lifetimes = _lifetimes_in_answer(attributes, found["written"])
     if not found and not others:
         return SpanUsage(Settled({}, tuple(warnings)), tier)
     is_plain = found.keys() <= _SUMS
@@ -111,6 +113,13 @@ def _read_metadata(found: dict[str, int], metadata: Given) -> dict[str, int]:
                     found.setdefault(METADATA_WORDS[key], units)
             lifetimes |= lifetimes_of(source)
     return lifetimes
+
+
+def _lifetimes_in_answer(attributes: Attributes, written: int) -> dict[str, int]:
+    """Cache writes by lifetime, which OpenInference has no names for, in the answer that it writes whole."""
+    usage = mapping_of(json_object(attributes.get(OPENINFERENCE_OUTPUT)).get("usage"))
+    lifetimes = lifetimes_of(usage)
+    return lifetimes if sum(lifetimes.values()) == written else {}
 
 
 def _counting(attributes: Attributes, scope: str, found: Mapping[str, int]) -> Counting:
