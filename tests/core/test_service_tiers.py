@@ -43,9 +43,9 @@ def test_the_metadata_says_it_where_the_parameters_do_not() -> None:
     assert price_usage(table, "m", {"input": 1}, AT, {}, attributes=lambda *key: told.get(key)).total_cost == 6
 
 
-def test_a_tier_of_a_service_tier_goes_before_those_of_the_usage_alone() -> None:
+def test_a_tier_may_ask_for_the_usage_too() -> None:
     long = [{"usageDetailPattern": "^input", "operator": "gt", "value": 10}]
-    tiers = (above(1, 10, {"input": "8"}), served(2, "3", conditions=long), served(3, "2"))
+    tiers = (served(1, "3", conditions=long), served(2, "2"), above(3, 10, {"input": "8"}))
     table = make_table(make_price({"input": "4"}, *tiers))
     assert [charge(table, {"input": units}, service_tier="batch").input_price for units in (10, 11)] == [2, 3]
     assert [charge(table, {"input": units}).input_price for units in (10, 11)] == [4, 8]
@@ -90,8 +90,10 @@ def test_a_price_of_before_a_model_became_cheaper_has_its_own_batch() -> None:
     assert price_usage(SHIPPED, "o3", USAGE, early, {}, attributes=lambda *key: told.get(key)).tier == "Standard"
 
 
-def test_every_tier_of_a_service_tier_has_a_source_and_all_tiers_before_it() -> None:
+def test_every_tier_of_a_service_tier_has_a_source_and_is_tried_before_those_of_the_usage_alone() -> None:
     for model in SHIPPED.models:
         for price in model.prices:
-            for tier in price.tiers:
+            tiers = sorted(price.tiers, key=lambda tier: tier.priority)[1:]
+            assert [bool(tier.service_tiers) for tier in tiers] == sorted((bool(t.service_tiers) for t in tiers), reverse=True)
+            for tier in tiers:
                 assert not tier.service_tiers or f"; {tier.name.partition(',')[0]}: " in price.source, model.model

@@ -114,30 +114,33 @@ def with_service_tier(entry: PricedModel, served: ServiceTierSource) -> PricedMo
     for place, price in enumerate(rows):
         if served.factor is None and place < len(rows) - 1:
             continue
-        tiers = tuple(_served_tiers(entry.model, price, served))
+        tiers = tuple(_with_served_tiers(entry.model, price, served))
         source = f"{price.source}; {served.name}: {served.source}"
-        rows[place] = msgspec.structs.replace(price, source=source, tiers=(*price.tiers, *tiers))
+        rows[place] = msgspec.structs.replace(price, source=source, tiers=tiers)
     return msgspec.structs.replace(entry, prices=tuple(rows))
 
 
-def _served_tiers(model: str, price: DatedPrice, served: ServiceTierSource) -> Iterator[PriceTier]:
-    """One for each tier that the price has, those of a larger usage first."""
-    own = [one for one in price.tiers if not one.service_tiers]
-    priority = max(one.priority for one in price.tiers)
-    for one in sorted(own, key=lambda tier: (tier.is_default, tier.priority)):
-        factor = served.factor
-        prices = _exact(served.per_million, model) if factor is None else {k: v * factor for k, v in one.prices.items()}
-        if prices.keys() != one.prices.keys() or (factor is None and len(own) > 1):
-            raise PriceSourceError(f"the {served.name} prices of {model} are not of what its other prices are of")
-        priority += 1
-        yield msgspec.structs.replace(
-            one,
-            name=served.name if one.is_default else f"{served.name}, {one.name[:1].lower()}{one.name[1:]}",
-            is_default=False,
-            priority=priority,
-            prices=prices,
-            service_tiers=served.served,
-        )
+def _with_served_tiers(model: str, price: DatedPrice, served: ServiceTierSource) -> Iterator[PriceTier]:
+    """The tiers, with one of the service tier for each that asks for none; those are tried before what asks for the usage alone."""
+    default, *others = sorted(price.tiers, key=lambda one: one.priority)
+    yield default
+    own = [one for one in others if not one.service_tiers]
+    added = [_served_tier(model, one, served) for one in (*own, default)]
+    if served.factor is None and own:
+        raise PriceSourceError(f"the {served.name} price of {model} does not say what a long context costs")
+    for priority, one in enumerate([*added, *others], start=1):
+        yield msgspec.structs.replace(one, priority=priority)
+
+
+def _served_tier(model: str, one: PriceTier, served: ServiceTierSource) -> PriceTier:
+    factor = served.factor
+    prices = _exact(served.per_million, model) if factor is None else {k: v * factor for k, v in one.prices.items()}
+    if prices.keys() != one.prices.keys():
+        raise PriceSourceError(f"the {served.name} prices of {model} are not of what its other prices are of")
+    name = served.name if one.is_default else f"{served.name}, {one.name[:1].lower()}{one.name[1:]}"
+    return msgspec.structs.replace(
+        one, name=name, is_default=False, prices=prices, service_tiers=served.served
+    )
 
 
 def _exact(per_million: Mapping[str, Decimal], model: str) -> dict[str, Decimal]:

@@ -52,8 +52,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class PriceTier(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Prices in USD per one unit, by usage type, that hold for the whole usage if all conditions do.
 
-    Exactly one tier of a price is the default: priority 0, no conditions and no service tiers. The others are tried by ascending priority, those
-    with service tiers first: these only hold for what was served so (`batch`, `flex`, `priority`; lower case).
+    Exactly one tier of a price is the default: priority 0, no conditions and no service tiers. The others are tried by ascending priority. One with
+    service tiers only holds for what was served so (`batch`, `flex`, `priority`; lower case).
     """
 
     name: str

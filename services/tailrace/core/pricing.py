@@ -12,7 +12,7 @@ Rules (each has its test):
 - A price holds from its first day (UTC) on; an observation is priced by its start.
 - A tier (`gt 200000` of the keys that `^input` is found in) holds for the whole usage, each usage type counted once.
 - A tier for a service tier (`batch`, `flex`, `priority`) holds for what was served so, as the model parameter or the metadata
-  `service_tier` says, and goes before those that only ask for the usage. Served otherwise, or nobody knows how: the other tiers.
+  `service_tier` says. Served otherwise, or nobody knows how: the other tiers.
 - The total is the price of `total` if the model has one, else the sum. An unknown model, or a usage without any priced key,
   costs None: never 0, never a guess. So does a usage in other units than the model is priced in.
 
@@ -167,8 +167,7 @@ class PriceTable:
         return self._compiled[model.model]
 
     def _price(self, model: PricedModel, source: str, tiers: tuple[PriceTier, ...]) -> Price:
-        order = sorted(tiers, key=lambda tier: (not tier.is_default, not tier.service_tiers, tier.priority))
-        default, *others = (Tier(tier, self.usage_types) for tier in order)
+        default, *others = (Tier(tier, self.usage_types) for tier in sorted(tiers, key=lambda tier: tier.priority))
         is_served = any(tier.service_tiers for tier in tiers)
         return Price(model.model, model.provider, model.unit, source, self.version, default, tuple(others), is_served)
 
