@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from tailrace.core.charging import Priced
+from tailrace.core.charging import Priced, charge_usage
 from tailrace.core.price_file import PriceFileError
-from tailrace.core.pricing import PriceTable, load_price_table, price_usage
+from tailrace.core.pricing import PriceTable, load_price_table
 from tests.core.test_pricing import SHIPPED, above, make_price, make_table, make_tier
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -19,12 +19,19 @@ def served(priority: int, price: str, name: str = "batch", **overrides: object) 
     return make_tier({"input": price}, name=name, isDefault=False, priority=priority, serviceTiers=[name], **overrides)
 
 
-def charge(
-    table: PriceTable, usage: Mapping[str, int], model: str = "m", **attributes: str
+def charge(table: PriceTable, usage: Mapping[str, int], model: str = "m", at: datetime = AT, **told: str) -> Priced:
+    """`told`: what its model parameters say."""
+    return charge_by(table, usage, {("model_parameters", key): text for key, text in told.items()}, model, at)
+
+
+def charge_by(
+    table: PriceTable,
+    usage: Mapping[str, int],
+    told: Mapping[tuple[str, str], str],
+    model: str = "m",
+    at: datetime = AT,
 ) -> Priced:
-    """`attributes`: what its model parameters say."""
-    told = {("model_parameters", key): text for key, text in attributes.items()}
-    return price_usage(table, model, usage, AT, {}, attributes=lambda source, key: told.get((source, key)))
+    return charge_usage(table.match(model, at), usage, {}, "TOKENS", lambda source, key: told.get((source, key)))
 
 
 def test_a_tier_holds_for_what_was_served_so() -> None:
@@ -38,9 +45,9 @@ def test_a_tier_holds_for_what_was_served_so() -> None:
 def test_the_metadata_says_it_where_the_parameters_do_not() -> None:
     table = make_table(make_price({"input": "4"}, served(1, "2"), served(2, "6", "priority")))
     told = {("metadata", "service_tier"): "batch"}
-    assert price_usage(table, "m", {"input": 1}, AT, {}, attributes=lambda *key: told.get(key)).total_cost == 2
+    assert charge_by(table, {"input": 1}, told).total_cost == 2
     told["model_parameters", "service_tier"] = "priority"
-    assert price_usage(table, "m", {"input": 1}, AT, {}, attributes=lambda *key: told.get(key)).total_cost == 6
+    assert charge_by(table, {"input": 1}, told).total_cost == 6
 
 
 def test_a_tier_may_ask_for_the_usage_too() -> None:
@@ -53,12 +60,22 @@ def test_a_tier_may_ask_for_the_usage_too() -> None:
 
 def test_the_default_tier_asks_for_nothing() -> None:
     with pytest.raises(PriceFileError, match="exactly one default tier"):
-        load_price_table({**_file_with_served_default()})
+        load_price_table(_file_with_served_default())
 
 
 def _file_with_served_default() -> dict[str, object]:
-    entry = {"model": "m", "provider": "p", "exact": ["m"], "prices": [{"source": "s", "tiers": [make_tier({"input": "1"}, serviceTiers=["batch"])]}]}
-    return {"version": "v", "providers": [{"id": "p", "name": "P"}], "usageTypes": [{"name": "input"}], "models": [entry]}
+    entry = {
+        "model": "m",
+        "provider": "p",
+        "exact": ["m"],
+        "prices": [{"source": "s", "tiers": [make_tier({"input": "1"}, serviceTiers=["batch"])]}],
+    }
+    return {
+        "version": "v",
+        "providers": [{"id": "p", "name": "P"}],
+        "usageTypes": [{"name": "input"}],
+        "models": [entry],
+    }
 
 
 @pytest.mark.parametrize(
@@ -83,17 +100,17 @@ def test_shipped_tiers_cost_what_the_vendors_print(model: str, tier: str, cost: 
 
 def test_a_price_of_before_a_model_became_cheaper_has_its_own_batch() -> None:
     # o3 cost 10.00 and 40.00 until 2025-06-10: half of 1000 x 10.00 + 100 x 40.00
-    told = {("model_parameters", "service_tier"): "batch"}
     early = datetime(2025, 5, 1, tzinfo=UTC)
-    assert price_usage(SHIPPED, "o3", USAGE, early, {}, attributes=lambda *key: told.get(key)).total_cost == Decimal("0.007")
-    told["model_parameters", "service_tier"] = "priority"
-    assert price_usage(SHIPPED, "o3", USAGE, early, {}, attributes=lambda *key: told.get(key)).tier == "Standard"
+    assert charge(SHIPPED, USAGE, "o3", early, service_tier="batch").total_cost == Decimal("0.007")
+    assert charge(SHIPPED, USAGE, "o3", early, service_tier="priority").tier == "Standard"
 
 
 def test_every_tier_of_a_service_tier_has_a_source_and_is_tried_before_those_of_the_usage_alone() -> None:
     for model in SHIPPED.models:
         for price in model.prices:
             tiers = sorted(price.tiers, key=lambda tier: tier.priority)[1:]
-            assert [bool(tier.service_tiers) for tier in tiers] == sorted((bool(t.service_tiers) for t in tiers), reverse=True)
+            assert [bool(tier.service_tiers) for tier in tiers] == sorted(
+                (bool(t.service_tiers) for t in tiers), reverse=True
+            )
             for tier in tiers:
                 assert not tier.service_tiers or f"; {tier.name.partition(',')[0]}: " in price.source, model.model

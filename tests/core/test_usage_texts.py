@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from tailrace.core.usage import costs_from_attributes, parse_usage_details, usage_from_attributes
 from tailrace.core.usage_texts import json_object, python_object
 
-OPENAI = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "prompt_tokens_details": {"cached_tokens": 4}}
+OPENAI = {
+    "prompt_tokens": 10,
+    "completion_tokens": 5,
+    "total_tokens": 15,
+    "prompt_tokens_details": {"cached_tokens": 4},
+}
 IN_ONE_FORM = {"input": 6, "input_cached_tokens": 4, "output": 5, "total": 15}
 
 
@@ -46,7 +51,13 @@ def test_whatever_else_is_no_dict_of_python(text: object) -> None:
 def test_no_text_is_an_error(text: object) -> None:
     python_object(text)
     json_object(text)
-    for name in ("gen_ai.usage.raw", "mlflow.spanOutputs", "mlflow.chat.tokenUsage", "metadata.usage_object", "genkit:output"):
+    for name in (
+        "gen_ai.usage.raw",
+        "mlflow.spanOutputs",
+        "mlflow.chat.tokenUsage",
+        "metadata.usage_object",
+        "genkit:output",
+    ):
         usage_from_attributes({name: text, "mlflow.spanType": text}, "litellm")
 
 
@@ -75,7 +86,10 @@ def test_what_is_no_usage_of_a_provider_leaves_it_to_the_counts() -> None:
 def test_litellm_tells_langfuse_less_than_it_puts_into_the_metadata() -> None:
     details = "langfuse.observation.usage_details"
     metadata = "langfuse.observation.metadata.usage_object"
-    attributes = {details: json.dumps({"input": 6, "output": 5, "total": 15, "cache_read_input_tokens": 4}), metadata: json.dumps(OPENAI)}
+    attributes = {
+        details: json.dumps({"input": 6, "output": 5, "total": 15, "cache_read_input_tokens": 4}),
+        metadata: json.dumps(OPENAI),
+    }
     assert usage_from_attributes(attributes).details == IN_ONE_FORM
     other = {details: json.dumps({"input": 7, "output": 5}), metadata: json.dumps(OPENAI)}
     assert usage_from_attributes(other).details == {"input": 7, "output": 5, "total": 12}
@@ -93,8 +107,15 @@ def test_lifetimes_of_cache_writes_may_stand_in_the_whole_answer_of_openinferenc
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
-def test_details_that_are_told_twice_are_taken_out_of_the_sums(text: int, cached: int, answer: int, thought: int) -> None:
-    told = {"input": text + cached, "output": answer + thought, "input_cached_tokens": cached, "output_reasoning_tokens": thought}
+def test_details_that_are_told_twice_are_taken_out_of_the_sums(
+    text: int, cached: int, answer: int, thought: int
+) -> None:
+    told = {
+        "input": text + cached,
+        "output": answer + thought,
+        "input_cached_tokens": cached,
+        "output_reasoning_tokens": thought,
+    }
     usage = parse_usage_details({**told, "total": text + cached + answer + thought})
     assert usage.details == {
         "input": text,

@@ -34,7 +34,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=CATALOGUE, help="these runs instead of all")
     parser.add_argument("--list", action="store_true", help="only say which runs there are")
     parser.add_argument("--pin", action="store_true", help="take the newest versions first, and pin them")
-    parser.add_argument("--table", action="store_true", help="only write the tables of README.md and of docs/frameworks.md")
+    parser.add_argument(
+        "--table", action="store_true", help="only write the tables of README.md and of docs/frameworks.md"
+    )
     return parser.parse_args()
 
 

@@ -1,6 +1,5 @@
 """Writes what the records show: the packages into README.md, the matrix of records and fields into docs/frameworks.md."""
 
-from pathlib import Path
 from typing import Final
 
 from tests.frameworks.catalogue import CATALOGUE, FOLDER, MISSING

@@ -94,7 +94,9 @@ def entry_of(model: SupplementModel) -> PricedModel:
         rows.append(
             DatedPrice(
                 source=price.source,
-                tiers=tuple(tier(place, start, _exact(prices, model.model)) for place, (start, prices) in enumerate(tiers)),
+                tiers=tuple(
+                    tier(place, start, _exact(prices, model.model)) for place, (start, prices) in enumerate(tiers)
+                ),
                 valid_from=price.valid_from,
                 valid_to=price.valid_to,
             )
@@ -138,9 +140,7 @@ def _served_tier(model: str, one: PriceTier, served: ServiceTierSource) -> Price
     if prices.keys() != one.prices.keys():
         raise PriceSourceError(f"the {served.name} prices of {model} are not of what its other prices are of")
     name = served.name if one.is_default else f"{served.name}, {one.name[:1].lower()}{one.name[1:]}"
-    return msgspec.structs.replace(
-        one, name=name, is_default=False, prices=prices, service_tiers=served.served
-    )
+    return msgspec.structs.replace(one, name=name, is_default=False, prices=prices, service_tiers=served.served)
 
 
 def _exact(per_million: Mapping[str, Decimal], model: str) -> dict[str, Decimal]:

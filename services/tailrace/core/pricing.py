@@ -33,7 +33,6 @@ from tailrace.core.charging import (
     charge_usage,
     counted_keys,
     make_charges,
-    no_attributes,
 )
 from tailrace.core.model_names import MAX_NAME_CHARACTERS, ModelNames
 from tailrace.core.price_file import (
@@ -187,11 +186,9 @@ def price_usage(
     at: datetime,
     ingested_cost: Mapping[str, Decimal | None],
     unit: str = "TOKENS",
-    attributes: Attributes = no_attributes,
 ) -> Priced:
     """What the usage of an observation that starts at `at` cost, by the rules of this module. `unit`: what the usage counts."""
-    price = None if model is None else table.match(model, at)
-    return charge_usage(price, usage_details, ingested_cost, unit, attributes)
+    return charge_usage(None if model is None else table.match(model, at), usage_details, ingested_cost, unit)
 
 
 def _served_as(attributes: Attributes) -> str | None:

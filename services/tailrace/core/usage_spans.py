@@ -10,7 +10,14 @@ from tailrace.core.units import is_spoilt, mapping_of, read_counts, read_units, 
 from tailrace.core.usage_parts import BESIDE, UNKNOWN, Counting, Reported, Settled, settle
 from tailrace.core.usage_shapes import lifetimes_of, put_cache_writes, put_input, put_output
 from tailrace.core.usage_texts import Attributes, Given, json_object, told_by_provider
-from tailrace.core.usage_words import METADATA_WORDS, OPENINFERENCE_OUTPUT, PROVIDER_METADATA, UsagePlan, tier_in, tier_of
+from tailrace.core.usage_words import (
+    METADATA_WORDS,
+    OPENINFERENCE_OUTPUT,
+    PROVIDER_METADATA,
+    UsagePlan,
+    tier_in,
+    tier_of,
+)
 
 _PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "ai.model.provider", "llm.provider", "llm.system")
 _MODELS: Final = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "ai.model.id")

@@ -7,7 +7,10 @@ import pytest
 from tests.assembler.mapping.senders import event, folded, map_events, observation_of, span, trace_of
 
 TAG = "@@@langfuseMedia:type=image/png|id=cc48838a-3da8|source=base64_data_uri@@@"
-BODY = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": TAG}}]}], "note": f"before {TAG} after"}
+BODY = {
+    "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": TAG}}]}],
+    "note": f"before {TAG} after",
+}
 
 
 @pytest.mark.parametrize("side", ["input", "output"])
@@ -23,7 +26,9 @@ def test_a_tag_in_a_body_stays(side: str) -> None:
 
 
 def test_a_tag_in_metadata_stays() -> None:
-    metadata = observation_of({"langfuse.observation.metadata.picture": TAG, "langfuse.observation.metadata.quoted": f'"{TAG}"'})["metadata"]
+    metadata = observation_of(
+        {"langfuse.observation.metadata.picture": TAG, "langfuse.observation.metadata.quoted": f'"{TAG}"'}
+    )["metadata"]
     assert (metadata["picture"], metadata["quoted"]) == (TAG, TAG)
     assert trace_of(span({"langfuse.trace.metadata.picture": TAG}))["metadata"]["picture"] == TAG
     told = folded(map_events(event("trace-create", {"id": "t", "metadata": {"a": {"b": TAG}}})), "trace", "t")

@@ -80,7 +80,9 @@ def test_the_runtime_context_of_vercel_is_metadata_without_what_has_a_field() ->
     assert (trace["user_id"], trace["metadata"]) == ("u", {"tier": "gold"})
 
 
-@pytest.mark.parametrize(("written", "read"), [('"kim"', "kim"), ("kim", "kim"), ('"12"', "12"), ("12", "12"), ('"', '"')])
+@pytest.mark.parametrize(
+    ("written", "read"), [('"kim"', "kim"), ("kim", "kim"), ('"12"', "12"), ("12", "12"), ('"', '"')]
+)
 def test_an_id_out_of_metadata_may_stand_in_quotes(written: str, read: str) -> None:
     names = ("langfuse.observation.metadata.langfuse_user_id", "langfuse.trace.metadata.langfuse_session_id")
     trace = trace_of(span(dict.fromkeys(names, written)))
@@ -113,7 +115,9 @@ def test_the_first_token_of_openinference_is_an_event() -> None:
 def test_a_tool_of_traceloop_is_called_as_it_is() -> None:
     entity = {"traceloop.entity.name": "look_up"}
     assert observation_of({**entity, "traceloop.span.kind": "tool"}, name="look_up.tool")["name"] == "look_up"
-    assert observation_of({**entity, "traceloop.span.kind": "workflow"}, name="desk.workflow")["name"] == "desk.workflow"
+    assert (
+        observation_of({**entity, "traceloop.span.kind": "workflow"}, name="desk.workflow")["name"] == "desk.workflow"
+    )
 
 
 def test_a_stream_of_adk_is_put_together_if_it_is_text_alone() -> None:
@@ -124,7 +128,9 @@ def test_a_stream_of_adk_is_put_together_if_it_is_text_alone() -> None:
         told = {"gen_ai.output.messages": json.dumps(pieces)}
         return json.loads(observation_of(told, group={"scope": "gcp.vertex.agent"})["output"])
 
-    assert output_of([piece("No", finish_reason=""), piece("te", finish_reason="stop")]) == [piece("Note", finish_reason="stop")]
+    assert output_of([piece("No", finish_reason=""), piece("te", finish_reason="stop")]) == [
+        piece("Note", finish_reason="stop")
+    ]
     call = {"role": "assistant", "parts": [{"type": "tool_call", "name": "f"}]}
     assert output_of([piece("No"), call]) == [piece("No"), call]
     assert output_of([piece("No")]) == [piece("No")]
@@ -133,7 +139,11 @@ def test_a_stream_of_adk_is_put_together_if_it_is_text_alone() -> None:
 
 def test_a_missing_side_of_flattened_messages_is_looked_for() -> None:
     fields = observation_of(
-        {"gen_ai.completion.0.content": "hi", "gen_ai.input.messages": '[{"role":"user"}]', "gen_ai.output.messages": "[]"},
+        {
+            "gen_ai.completion.0.content": "hi",
+            "gen_ai.input.messages": '[{"role":"user"}]',
+            "gen_ai.output.messages": "[]",
+        },
         group=FOREIGN,
     )
     assert (fields["input"], fields["output"]) == ('[{"role":"user"}]', '[{"content":"hi"}]')

@@ -173,7 +173,9 @@ CELLS: tuple[Callable[[Record], None], ...] = (
 NAMES = sorted(folder.name for folder in RECORDS.glob("js-*"))
 
 
-@pytest.mark.parametrize(("name", "cell"), [pytest.param(name, cell, id=f"{name}-{cell.__name__}") for name in NAMES for cell in CELLS])
+@pytest.mark.parametrize(
+    ("name", "cell"), [pytest.param(name, cell, id=f"{name}-{cell.__name__}") for name in NAMES for cell in CELLS]
+)
 def test_a_record_means_what_its_provider_billed(name: str, cell: Callable[[Record], None]) -> None:
     cell(record_of(name))
 
