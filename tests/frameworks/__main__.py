@@ -7,7 +7,7 @@ import time
 from tests.frameworks.catalogue import CATALOGUE, Run
 from tests.frameworks.environments import RunFailedError, pin
 from tests.frameworks.providers import Providers, serving
-from tests.frameworks.readme import matrix, write_readme
+from tests.frameworks.readme import matrix, write_tables
 from tests.frameworks.recording import tell, write_record
 
 
@@ -19,11 +19,11 @@ def main() -> int:
             print(f"{run.name:32} {' '.join(f'{name} {version}' for name, version in run.versions().items())}")
         return 0
     if arguments.table:
-        write_readme()
+        write_tables()
         return 0
     with serving() as providers:
         failed = [run.name for run in runs if not _record(run, providers, with_pin=arguments.pin)]
-    write_readme()
+    write_tables()
     print(matrix())
     print(f"{len(runs) - len(failed)} recorded, {len(failed)} failed: {' '.join(failed)}".rstrip(": "))
     return 1 if failed else 0
@@ -34,7 +34,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=CATALOGUE, help="these runs instead of all")
     parser.add_argument("--list", action="store_true", help="only say which runs there are")
     parser.add_argument("--pin", action="store_true", help="take the newest versions first, and pin them")
-    parser.add_argument("--table", action="store_true", help="only write the tables of README.md")
+    parser.add_argument(
+        "--table", action="store_true", help="only write the tables of README.md and of docs/frameworks.md"
+    )
     return parser.parse_args()
 
 

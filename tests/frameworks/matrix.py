@@ -1,4 +1,4 @@
-"""What a record shows once it is mapped: a check for each field, and for each what must not be in a record that is declared to lack it.
+"""What a record shows once it is mapped, folded and priced: a check for each field, and for each what must not be in a record that is declared to lack it.
 
 Each check takes a `Replay` and gives a sentence on the first thing that is wrong, or None. Nothing here knows a framework.
 """
@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from tailrace.core.money import add_money
+from tailrace.wire.records import TraceRow
+from tests.frameworks.invoices import INVOICE_DIGITS, invoice_of
 from tests.frameworks.providers.story import REFUSAL, TOOL, TOOL_RESULT
-from tests.frameworks.replay import Category, Observation, Replay, records, replay_of
+from tests.frameworks.replay import Category, Observation, Replay, hidden_in, is_embedding, records, replay_of
 
 USER: Final = "user-lovelace"
 SESSION: Final = "session-difference-engine"
 TAGS: Final = frozenset({"tag-amber", "tag-cobalt"})
+REFUSALS: Final = (REFUSAL, "The prompt was refused by the content policy.")
+"""What the providers of both stories answer to a call that they refuse."""
 _OWN_PARAMETERS: Final = (0.25, 345)
 """What the runs ask for, whatever the parameter is called."""
 _FIRST_TOKEN: Final = re.compile(r"completion_?start|first.?token|first.?chunk|ttft", re.IGNORECASE)
@@ -49,13 +54,13 @@ def has_number(text: str, number: float) -> bool:
 
 def _type(replay: Replay) -> Failure:
     have = Counter(each.values["type"] for each in replay.models)
-    want = Counter("EMBEDDING" if call["api"].endswith("embeddings") else "GENERATION" for call in replay.answered)
+    want = Counter("EMBEDDING" if is_embedding(call) else "GENERATION" for call in replay.answered)
     return None if have >= want else f"expected at least {dict(want)}, got {dict(have)}"
 
 
 def _name(replay: Replay) -> Failure:
     nameless = [each for each in replay.observations if not each.values.get("name")]
-    traces = [trace_id for trace_id, values in replay.traces.items() if not values.get("name")]
+    traces = [trace_id for trace_id, trace in replay.traces.items() if not trace.name]
     return f"without a name: {nameless}, traces {traces}" if nameless or traces else None
 
 
@@ -96,7 +101,8 @@ def _params_in_text(replay: Replay) -> Failure:
 def _bodies(field: str, of_call: str) -> Callable[[Replay], Failure]:
     def failure(replay: Replay) -> Failure:
         have = [each.values.get(field) or "" for each in replay.models]
-        missing = [call[of_call] for call in replay.answered if not any(call[of_call] in text for text in have)]
+        asked = [call[of_call] for call in replay.answered if of_call not in hidden_in(call)]
+        missing = [wanted for wanted in asked if not any(wanted in text for text in have)]
         return f"in no {field}: {missing}, got {have}" if missing else None
 
     return failure
@@ -122,6 +128,7 @@ def _usage(replay: Replay) -> Failure:
     """Each call counts once, and the tokens of its sides add up to what was billed."""
     have = Counter(_sides(each.usage) for each in replay.observations if each.usage)
     want = Counter(_sides(call["usage"]) for call in replay.counted)
+    want.update(_sides(call["told_instead"]) for call in replay.answered if "told_instead" in call)
     if have == want:
         return None
     return f"(input, output) expected and missing: {dict(want - have)}, too much: {dict(have - want)}"
@@ -137,7 +144,10 @@ def _category(*categories: Category) -> Field:
     def failure(replay: Replay) -> Failure:
         """Some packages send a category with an answer and not with a stream: what is nowhere in the record is not expected."""
         have = counts(each.usage for each in replay.observations)
-        billed = counts(call["usage"] for call in replay.counted)
+        billed = counts(
+            {category: units for category, units in call["usage"].items() if category not in hidden_in(call)}
+            for call in replay.counted
+        )
         want = {told: times for told, times in billed.items() if any(n and has_number(replay.text, n) for n in told)}
         return None if have == want and want else f"{categories}: expected {want}, got {dict(have)}"
 
@@ -147,7 +157,11 @@ def _category(*categories: Category) -> Field:
         return f"there is a {there}" if there else None
 
     def applies(replay: Replay) -> bool:
-        return any(category in call["usage"] for call in replay.counted for category in categories)
+        return any(
+            category in call["usage"] and category not in hidden_in(call)
+            for call in replay.counted
+            for category in categories
+        )
 
     return Field(failure, found, applies)
 
@@ -159,11 +173,18 @@ def _usage_in_text(replay: Replay) -> Failure:
 
 
 def _cost(replay: Replay) -> Failure:
+    """What the traces cost is what the providers bill, each call once. A sender who tells his costs as floats may err in the last digits."""
+    want = add_money(invoice_of(call) for call in replay.counted)
+    have = replay.cost
+    return None if round(have - want, INVOICE_DIGITS) == 0 else f"expected {want} USD, got {have}"
+
+
+def _given_cost(replay: Replay) -> Failure:
     priced = [each for each in replay.models if any(_cost_of(each).values())]
     return _cost_of_nothing(replay) or (None if priced else "no observation has a cost of its sender")
 
 
-def _cost_in_text(replay: Replay) -> Failure:
+def _given_cost_in_text(replay: Replay) -> Failure:
     """A cost of nothing is none: some packages send the attribute and know no price."""
     found = [key for pattern in _COSTS for key, value in pattern.findall(replay.text) if re.search("[1-9]", value)]
     return f"there is {set(found)}" if found else _cost_of_nothing(replay)
@@ -179,9 +200,11 @@ def _cost_of(observation: Observation) -> dict[str, Decimal]:
     return observation.values.get("provided_cost_details") or {}
 
 
-def _trace_field(name: str, holds: Callable[[Any], bool]) -> Callable[[Replay], Failure]:
+def _trace_field(
+    name: str, read: Callable[[TraceRow], Any], holds: Callable[[Any], bool]
+) -> Callable[[Replay], Failure]:
     def failure(replay: Replay) -> Failure:
-        have = [values.get(name) for values in replay.traces_of_models()]
+        have = [read(trace) for trace in replay.traces_of_models()]
         return None if have and all(holds(each) for each in have) else f"{name}: got {have}"
 
     return failure
@@ -197,10 +220,9 @@ def _in_text(*texts: str) -> Callable[[Replay], Failure]:
 
 def _errors(replay: Replay) -> Failure:
     """A refused call is an error that says why, in the provider's words where they are in the record."""
-    messages = [
-        each.values.get("status_message") or "" for each in replay.models if each.values.get("level") == "ERROR"
-    ]
-    wanted = REFUSAL if REFUSAL in replay.text else ""
+    told_by = replay.observations if "refused_generation" in replay.untold else replay.models
+    messages = [each.values.get("status_message") or "" for each in told_by if each.values["level"] == "ERROR"]
+    wanted = next((refusal for refusal in REFUSALS if refusal in replay.text), "")
     return None if any(message and wanted in message for message in messages) else f"no error {wanted!r}: {messages}"
 
 
@@ -220,7 +242,7 @@ def _has_streams(replay: Replay) -> bool:
 
 
 def _has_refusals(replay: Replay) -> bool:
-    return len(replay.answered) < len(replay.calls)
+    return any(call["status"] != 200 for call in replay.calls)
 
 
 def _never_absent(_: Replay) -> Failure:
@@ -235,16 +257,21 @@ FIELDS: Final[Mapping[str, Field]] = {
     "input": Field(_bodies("input", "question"), _bodies_in_text("question")),
     "output": Field(_bodies("output", "answer"), _bodies_in_text("answer")),
     "usage": Field(_usage, _usage_in_text),
+    "cost": Field(_cost, _never_absent),
+    "user": Field(_trace_field("user", lambda trace: trace.user_id, lambda value: value == USER), _in_text(USER)),
+    "session": Field(
+        _trace_field("session", lambda trace: trace.session_id, lambda value: value == SESSION), _in_text(SESSION)
+    ),
+    "tags": Field(
+        _trace_field("tags", lambda trace: trace.tags, lambda value: TAGS.issubset(value or ())), _in_text(*TAGS)
+    ),
+    "errors": Field(_errors, _in_text(*REFUSALS, '"error.type"'), _has_refusals),
     "cached": _category("input_cached"),
     "cache_creation": _category("input_cache_creation"),
     "reasoning": _category("output_reasoning"),
     "audio": _category("input_audio", "output_audio"),
-    "cost": Field(_cost, _cost_in_text),
+    "given_cost": Field(_given_cost, _given_cost_in_text),
     "first_token": Field(_first_token, _first_token_in_text, _has_streams),
-    "user": Field(_trace_field("user_id", lambda value: value == USER), _in_text(USER)),
-    "session": Field(_trace_field("session_id", lambda value: value == SESSION), _in_text(SESSION)),
-    "tags": Field(_trace_field("tags", lambda value: TAGS.issubset(value or ())), _in_text(*TAGS)),
-    "errors": Field(_errors, _in_text(REFUSAL, '"error.type"'), _has_refusals),
 }
 
 

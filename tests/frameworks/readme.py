@@ -1,41 +1,64 @@
-"""Writes the tables of README.md: each package, its version and whether it is recorded, and the matrix of records and fields."""
+"""Writes what the records show: the packages into README.md, the matrix of records and fields into docs/frameworks.md."""
 
-from pathlib import Path
 from typing import Final
 
 from tests.frameworks.catalogue import CATALOGUE, FOLDER, MISSING
+from tests.frameworks.environments import REPOSITORY
 from tests.frameworks.matrix import FIELDS, cells
 from tests.frameworks.recording import read_expected
 from tests.frameworks.replay import absent_of, known_gaps, records
 
 README: Final = FOLDER / "README.md"
+MATRIX: Final = REPOSITORY / "docs/frameworks.md"
 _HEAD: Final = "| run | package | version | recorded |"
+_BEGIN: Final = "<!-- matrix: written by python -m tests.frameworks --table -->\n"
+_END: Final = "<!-- end of matrix -->"
 
 
-def write_readme(path: Path = README) -> None:
-    """Writes the tables anew and leaves the text before them as it is."""
-    text = path.read_text(encoding="utf-8").partition(_HEAD)[0]
-    path.write_text(text + tables(), encoding="utf-8")
+def write_tables() -> None:
+    """Writes the tables anew and leaves the text around them as it is."""
+    text = README.read_text(encoding="utf-8").partition(_HEAD)[0]
+    README.write_text(text + packages(), encoding="utf-8")
+    text = MATRIX.read_text(encoding="utf-8")
+    before, after = text.partition(_BEGIN)[0], text.partition(_END)[2]
+    MATRIX.write_text(f"{before}{_BEGIN}{matrix()}{_END}{after}", encoding="utf-8")
 
 
-def tables() -> str:
-    """Both tables, from the records and what is declared of them."""
-    return f"{_packages()}\n{matrix()}"
+def matrix_in(text: str) -> str:
+    """What stands between the marks."""
+    return text.partition(_BEGIN)[2].partition(_END)[0]
 
 
 def matrix() -> str:
-    """What is right, not sent, or a gap, as declared."""
-    lines = [f"| run | {' | '.join(FIELDS)} |", f"|---{'|---' * len(FIELDS)}|"]
+    """What is right, not sent, sent otherwise than it was billed, or not read, and below it the reasons for the last two."""
+    lines = [f"| record | {' | '.join(FIELDS)} |", f"|---{'|---' * len(FIELDS)}|"]
     told = set(cells())
     for name in records():
-        absent, gaps = absent_of(name), known_gaps(name)
-        signs = ["–" if field in absent else "○" if field in gaps else "●" for field in FIELDS]  # noqa: RUF001
-        shown = [sign if (name, field) in told else "" for sign, field in zip(signs, FIELDS, strict=True)]
+        shown = [_sign(name, field) if (name, field) in told else "" for field in FIELDS]
         lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n\n" + _reasons()
+
+
+def _sign(name: str, field: str) -> str:
+    if field in absent_of(name):
+        return "–"  # noqa: RUF001
+    if field in known_gaps(name, "sender"):
+        return "×"  # noqa: RUF001
+    return "○" if field in known_gaps(name) else "●"
+
+
+def _reasons() -> str:
+    lines = ["| record | field | why it is not as billed |", "|---|---|---|"]
+    for name in records():
+        fields: dict[str, list[str]] = {}
+        for field, reason in known_gaps(name).items():
+            fields.setdefault(reason, []).append(field)
+        lines += [f"| {name} | {', '.join(listed)} | {reason} |" for reason, listed in fields.items()]
     return "\n".join(lines) + "\n"
 
 
-def _packages() -> str:
+def packages() -> str:
+    """The runs of Python packages."""
     lines = [_HEAD, "|---|---|---|---|"]
     for run in CATALOGUE.values():
         expected = read_expected(run.record)

@@ -1,22 +1,30 @@
-"""A record mapped anew, beside what the providers billed.
+"""A record mapped, folded and priced anew, beside what the providers billed.
 
-In: the folder of a record. Out: its `Replay`: observations and traces after mapping and folding, the billed calls, and the record as text.
+In: the folder of a record, of a Python or a JavaScript package. Out: its `Replay`: the rows of observations and traces as the assembler would
+write them, repeats of usage recognised; the billed calls; and the record as text.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tailrace.assembler.fold import Fold
 from tailrace.assembler.mapping import Mapped, map_record
+from tailrace.assembler.price_list import PriceList
+from tailrace.assembler.state import PartitionState
 from tailrace.core.model import ProjectId
+from tailrace.core.money import add_money
+from tailrace.core.pricing import PriceTable, load_price_table
+from tailrace.runtime.resources import schemas
+from tailrace.wire.records import ObservationBodyRow, ObservationRow, TraceRow
 from tailrace.wire.topics import RawHeaders, RawKind
-from tests.assembler.mapping.senders import fold_changes
-from tests.frameworks.catalogue import CATALOGUE, FOLDER, RECORDS
+from tests.frameworks.catalogue import FOLDER, RECORDS
 from tests.frameworks.recording import Request, read_expected, read_requests
 
 RECEIVED_US: Final = 1_800_000_000_000_000
@@ -24,9 +32,12 @@ RECEIVED_US: Final = 1_800_000_000_000_000
 Category = str
 """Of tokens: input, input_cached, input_cache_creation, input_audio, output, output_reasoning, output_audio."""
 
+Kind = Literal["sender", "mapping"]
+"""Whose fault a gap is: the sender does not tell it, or not as it is; or he does, and we do not read it."""
+
 
 class Observation(NamedTuple):
-    """A mapped observation: its trace, and its values by field."""
+    """An observation as it is stored: its trace, and its values by field, without those that are None."""
 
     trace_id: str
     values: Mapping[str, Any]
@@ -35,7 +46,7 @@ class Observation(NamedTuple):
     def usage(self) -> dict[Category, int]:
         """By category, without those of no tokens; {} if it is not to be counted."""
         counts: Counter[Category] = Counter()
-        given: dict[str, int] = {} if self.values.get("uncounted") else self.values.get("usage_details") or {}
+        given: dict[str, int] = self.values["usage_details"] if self.values["counted"] else {}
         for key, units in given.items():
             if key != "total":
                 counts[category_of(key)] += units
@@ -43,12 +54,13 @@ class Observation(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A record after mapping and folding, beside what was billed. `calls` are the ones that were answered, with or without a refusal."""
+    """A record as it is stored, beside what was billed. `untold`: steps of its story that the package tells nothing of."""
 
     mapped: list[Mapped]
     observations: list[Observation]
-    traces: Mapping[str, Mapping[str, Any]]
+    traces: Mapping[str, TraceRow]
     calls: list[dict[str, Any]]
+    untold: frozenset[str]
     text: str
 
     @property
@@ -58,19 +70,43 @@ class Replay(NamedTuple):
 
     @property
     def answered(self) -> list[dict[str, Any]]:
-        return [call for call in self.calls if call["status"] == 200]
+        """The calls that were answered, other than with a refusal, and that the package tells of."""
+        return [
+            call
+            for call in self.calls
+            if call["status"] == 200 and not (is_embedding(call) and "embeddings" in self.untold)
+        ]
 
     @property
     def counted(self) -> list[dict[str, Any]]:
-        """The calls whose usage the provider said."""
-        return [call for call in self.answered if call["said"] is not None]
+        """The calls whose usage the provider said, and the package tells."""
+        return [call for call in self.answered if call["said"] is not None and "usage" not in hidden_in(call)]
 
-    def traces_of_models(self) -> list[Mapping[str, Any]]:
+    def traces_of_models(self) -> list[TraceRow]:
         return [self.traces[trace_id] for trace_id in {each.trace_id for each in self.models}]
+
+    @property
+    def cost(self) -> Decimal:
+        """What all its traces cost."""
+        return add_money(trace.total_cost for trace in self.traces.values() if trace.total_cost is not None)
+
+
+@cache
+def prices() -> PriceTable:
+    return load_price_table((schemas() / "prices.json").read_bytes())
+
+
+def is_embedding(call: Mapping[str, Any]) -> bool:
+    return call["api"].endswith("embeddings")
+
+
+def hidden_in(call: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the package does not tell of this call, each with the reason."""
+    return call.get("absent", {})
 
 
 def records() -> list[str]:
-    return sorted(name for name in CATALOGUE if (RECORDS / name / "expected.json").exists())
+    return sorted(folder.name for folder in RECORDS.iterdir() if (folder / "expected.json").exists())
 
 
 def absent_of(name: str) -> dict[str, str]:
@@ -78,26 +114,55 @@ def absent_of(name: str) -> dict[str, str]:
     return {each["field"]: each["reason"] for each in read_expected(RECORDS / name)["absent"]}
 
 
-def known_gaps(name: str) -> dict[str, str]:
-    """The fields that our mapping does not get right yet, each with the reason."""
-    gaps: dict[str, dict[str, str]] = json.loads((FOLDER / "known_gaps.json").read_text(encoding="utf-8"))
-    return gaps.get(name, {})
+def known_gaps(name: str, *kinds: Kind) -> dict[str, str]:
+    """The fields that come out otherwise than they were billed, each with the reason; of these kinds, or of all."""
+    gaps: dict[Kind, dict[str, dict[str, str]]] = json.loads((FOLDER / "known_gaps.json").read_text(encoding="utf-8"))
+    return {field: reason for kind in kinds or gaps.keys() for field, reason in gaps[kind].get(name, {}).items()}
 
 
 @cache
 def replay_of(name: str) -> Replay:
-    """The record mapped anew."""
+    """The record folded anew."""
     expected = read_expected(RECORDS / name)
     requests = read_requests(RECORDS / name, expected["requests"])
     mapped = [
         map_record(RawHeaders(kind_of(each), ProjectId("p"), RECEIVED_US, count_events(each)), each.body)
         for each in requests
     ]
-    states = fold_changes(change for each in mapped for change in each.changes)
-    observations = [Observation(key[1], state.values) for key, state in states.items() if key[0] == "observation"]
-    traces = {key[2]: state.values for key, state in states.items() if key[0] == "trace"}
+    observations, traces = _fold(mapped)
     text = "\n".join(_text_of(request) for request in requests)
-    return Replay(mapped, observations, traces, expected["calls"], text)
+    untold = frozenset(each["field"] for each in expected.get("untold", ()))
+    return Replay(mapped, observations, traces, expected["calls"], untold, text)
+
+
+def _fold(mapped: Iterable[Mapped]) -> tuple[list[Observation], dict[str, TraceRow]]:
+    """The rows after all records, one after the other, as an assembler takes them."""
+    state = PartitionState(1 << 28)
+    rows: dict[tuple[str, str], ObservationRow] = {}
+    bodies: dict[tuple[str, str], ObservationBodyRow] = {}
+    traces: dict[str, TraceRow] = {}
+    for origin, record in enumerate(mapped):
+        fold = Fold(state, PriceList(prices()), origin=origin, received_us=RECEIVED_US + origin, max_spans=10_000)
+        for change in record.changes:
+            fold.apply(change)
+        assert fold.find_turned() == set()
+        folded = fold.finish()
+        rows |= {(row.trace_id, row.id): row for row in folded.observations}
+        bodies |= {(row.trace_id, row.id): row for row in folded.observation_bodies}
+        traces |= {row.id: row for row in folded.traces}
+    return [Observation(row.trace_id, _values(row, bodies.get(key))) for key, row in rows.items()], traces
+
+
+def _values(row: ObservationRow, body: ObservationBodyRow | None) -> dict[str, Any]:
+    told = {name: getattr(row, name) for name in row.__struct_fields__}
+    told |= {
+        "input": body and body.input,
+        "output": body and body.output,
+        "usage_details": json.loads(row.usage_details),
+    }
+    given = row.provided_cost_details
+    told["provided_cost_details"] = None if given is None else json.loads(given, parse_float=Decimal, parse_int=Decimal)
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def kind_of(request: Request) -> RawKind:

@@ -1,4 +1,5 @@
-"""What real instrumentation packages sent, mapped: nothing is refused, and each field of the matrix is right, absent, or a gap that we know of."""
+"""What real instrumentation packages sent, mapped, folded and priced: nothing is refused, and each field of the matrix is right, absent, or a gap
+that we know of."""
 
 import json
 from typing import Any
@@ -6,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.frameworks.catalogue import CATALOGUE, FOLDER, RECORDS
+from tests.frameworks.js.catalogue import FRAMEWORKS
 from tests.frameworks.matrix import FIELDS, cells
-from tests.frameworks.readme import README, tables
+from tests.frameworks.readme import MATRIX, README, matrix, matrix_in, packages
 from tests.frameworks.recording import MAX_RECORD_BYTES, read_expected, read_requests
 from tests.frameworks.replay import absent_of, count_events, known_gaps, records, replay_of
 
@@ -57,10 +59,20 @@ def test_a_record_is_small_and_names_no_machine(name: str) -> None:
 
 
 def test_every_run_has_a_record_and_every_record_a_run() -> None:
-    assert records() == sorted(CATALOGUE)
+    assert records() == sorted([*CATALOGUE, *(f"js-{name}" for name in FRAMEWORKS)])
+
+
+def test_every_gap_is_the_senders() -> None:
+    """What stands in a record and is not read belongs into the mapping, not into the list."""
     gaps = json.loads((FOLDER / "known_gaps.json").read_text(encoding="utf-8"))
-    assert gaps.keys() <= CATALOGUE.keys()
+    assert gaps.keys() == {"sender", "mapping"}
+    assert gaps["mapping"] == {}
+    assert gaps["sender"].keys() <= set(records())
 
 
 def test_the_readme_lists_what_is_recorded() -> None:
-    assert README.read_text(encoding="utf-8").endswith(tables())
+    assert README.read_text(encoding="utf-8").endswith(packages())
+
+
+def test_the_matrix_of_the_document_is_what_the_tests_show() -> None:
+    assert matrix_in(MATRIX.read_text(encoding="utf-8")) == matrix(), "run `python -m tests.frameworks --table`"

@@ -60,7 +60,11 @@ def _span(span: dict[str, Any]) -> Span:
         attributes=_pairs(span.get("attributes", [])),
     )
     for event in span.get("events", []):
-        message.events.add(name=event["name"], attributes=_pairs(event.get("attributes", [])))
+        message.events.add(
+            name=event["name"],
+            attributes=_pairs(event.get("attributes", [])),
+            time_unix_nano=int(event.get("timeUnixNano", 0)),
+        )
     status = span.get("status", {})
     message.status.code = status.get("code", 0)
     message.status.message = status.get("message", "")

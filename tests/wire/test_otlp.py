@@ -45,7 +45,13 @@ def test_a_span_decodes_to_the_same_plain_form_in_both_encodings(kind: OtlpKind)
         startTimeUnixNano="1750000000123456789",
         endTimeUnixNano="1750000001000000000",
         attributes=make_attributes(user__id="kim", public=True, count=2**60, share=0.5, tags=["a", "b"], empty=""),
-        events=[{"name": "gen_ai.choice", "attributes": make_attributes(index=0)}],
+        events=[
+            {
+                "name": "gen_ai.choice",
+                "timeUnixNano": "1750000000500000999",
+                "attributes": make_attributes(index=0),
+            }
+        ],
         status={"code": 2, "message": "timeout"},
     )
     body = encode_request(
@@ -70,7 +76,7 @@ def test_a_span_decodes_to_the_same_plain_form_in_both_encodings(kind: OtlpKind)
         "tags": ["a", "b"],
         "empty": "",
     }
-    assert decoded.events == [("gen_ai.choice", {"index": 0})]
+    assert decoded.events == [("gen_ai.choice", {"index": 0}, 1750000000500000)]
     assert (decoded.status_code, decoded.status_message) == (2, "timeout")
 
 

@@ -37,6 +37,7 @@ from tailrace.admin.price_supplement import (
     entry_of,
     per_unit,
     tier,
+    with_service_tier,
 )
 from tailrace.core.price_file import DatedPrice, PricedModel, PriceTier, Unit
 
@@ -77,6 +78,11 @@ def priced_models(supplement: Supplement) -> list[PricedModel]:
         entries[extra.provider, extra.model] = _with_names(entries, extra)
     for model in supplement.models:
         entries[model.provider, model.model] = entry_of(model)
+    for served in supplement.service_tiers:
+        for name in served.models:
+            if (served.provider, name) not in entries:
+                raise PriceSourceError(f"the supplement names {name} of {served.provider}, which there is no price of")
+            entries[served.provider, name] = with_service_tier(entries[served.provider, name], served)
     order = {provider.id: place for place, provider in enumerate(supplement.providers)}
     return sorted(entries.values(), key=lambda entry: (order[entry.provider], entry.model))
 

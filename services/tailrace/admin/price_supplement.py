@@ -1,7 +1,7 @@
 """The hand-kept `schemas/prices.supplement.toml`: its text flows in, its checked records and its table entries flow out."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Context, Decimal, Inexact
 from typing import Final
@@ -59,6 +59,18 @@ class SupplementModel(ExtraNames, frozen=True, kw_only=True, forbid_unknown_fiel
     prices: tuple[SupplementPrice, ...]
 
 
+class ServiceTierSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What models cost that are served in another way: every price times `factor`, or the last one replaced by `per_million`."""
+
+    provider: str
+    models: tuple[str, ...]
+    name: str
+    served: tuple[str, ...]
+    source: str
+    factor: Decimal | None = None
+    per_million: dict[str, Decimal] = {}
+
+
 class Supplement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hand-kept `prices.supplement.toml`."""
 
@@ -66,6 +78,7 @@ class Supplement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     usage_types: tuple[UsageType, ...]
     names: tuple[ExtraNames, ...] = ()
     models: tuple[SupplementModel, ...] = ()
+    service_tiers: tuple[ServiceTierSource, ...] = ()
 
 
 def read_supplement(text: str) -> Supplement:
@@ -81,7 +94,9 @@ def entry_of(model: SupplementModel) -> PricedModel:
         rows.append(
             DatedPrice(
                 source=price.source,
-                tiers=tuple(tier(place, start, _exact(prices, model)) for place, (start, prices) in enumerate(tiers)),
+                tiers=tuple(
+                    tier(place, start, _exact(prices, model.model)) for place, (start, prices) in enumerate(tiers)
+                ),
                 valid_from=price.valid_from,
                 valid_to=price.valid_to,
             )
@@ -95,10 +110,43 @@ def entry_of(model: SupplementModel) -> PricedModel:
     )
 
 
-def _exact(per_million: Mapping[str, Decimal], model: SupplementModel) -> dict[str, Decimal]:
+def with_service_tier(entry: PricedModel, served: ServiceTierSource) -> PricedModel:
+    """The entry with tiers for what is served so. Raises PriceSourceError if they do not price what its own tiers do."""
+    rows = list(entry.prices)
+    for place, price in enumerate(rows):
+        if served.factor is None and place < len(rows) - 1:
+            continue
+        tiers = tuple(_with_served_tiers(entry.model, price, served))
+        source = f"{price.source}; {served.name}: {served.source}"
+        rows[place] = msgspec.structs.replace(price, source=source, tiers=tiers)
+    return msgspec.structs.replace(entry, prices=tuple(rows))
+
+
+def _with_served_tiers(model: str, price: DatedPrice, served: ServiceTierSource) -> Iterator[PriceTier]:
+    """The tiers, with one of the service tier for each that asks for none; those are tried before what asks for the usage alone."""
+    default, *others = sorted(price.tiers, key=lambda one: one.priority)
+    yield default
+    own = [one for one in others if not one.service_tiers]
+    added = [_served_tier(model, one, served) for one in (*own, default)]
+    if served.factor is None and own:
+        raise PriceSourceError(f"the {served.name} price of {model} does not say what a long context costs")
+    for priority, one in enumerate([*added, *others], start=1):
+        yield msgspec.structs.replace(one, priority=priority)
+
+
+def _served_tier(model: str, one: PriceTier, served: ServiceTierSource) -> PriceTier:
+    factor = served.factor
+    prices = _exact(served.per_million, model) if factor is None else {k: v * factor for k, v in one.prices.items()}
+    if prices.keys() != one.prices.keys():
+        raise PriceSourceError(f"the {served.name} prices of {model} are not of what its other prices are of")
+    name = served.name if one.is_default else f"{served.name}, {one.name[:1].lower()}{one.name[1:]}"
+    return msgspec.structs.replace(one, name=name, is_default=False, prices=prices, service_tiers=served.served)
+
+
+def _exact(per_million: Mapping[str, Decimal], model: str) -> dict[str, Decimal]:
     prices = {key: per_unit(value, MILLION) for key, value in per_million.items()}
     if None in prices.values():
-        raise PriceSourceError(f"a price of {model.model} has too many digits")
+        raise PriceSourceError(f"a price of {model} has too many digits")
     return {key: price for key, price in prices.items() if price is not None}
 
 

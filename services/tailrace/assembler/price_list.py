@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from tailrace.core.own_models import AttributeKey, ModelVersion, OwnPrice, OwnPrices, OwnSet
-from tailrace.core.price_terms import PriceTerms, ReadyTerms, load_terms
+from tailrace.core.price_terms import SHIPPED_ATTRIBUTES, PriceTerms, ReadyTerms, load_terms
 from tailrace.core.pricing import Price, PriceTable
 from tailrace.runtime.metrics import LabelCap, assembler_unknown_models
 from tailrace.runtime.patterns import compile_stored
@@ -55,7 +55,9 @@ class PricesOfProject:
         self._shipped = shipped
         self._own = own
         self.make_ready = make_ready
-        self.attribute_keys: Sequence[AttributeKey] = () if own is None else own.attribute_keys
+        self.attribute_keys: Sequence[AttributeKey] = (
+            SHIPPED_ATTRIBUTES if own is None else (*SHIPPED_ATTRIBUTES, *own.attribute_keys)
+        )
 
     def match(self, model: str, at: datetime) -> Price | OwnPrice | None:
         """What the model costs, named as its sender did, for an observation that starts at an aware time; None if nobody knows."""

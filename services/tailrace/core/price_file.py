@@ -49,10 +49,11 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     value: int
 
 
-class PriceTier(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class PriceTier(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Prices in USD per one unit, by usage type, that hold for the whole usage if all conditions do.
 
-    Exactly one tier of a price is the default: priority 0 and no conditions. The others are tried by ascending priority.
+    Exactly one tier of a price is the default: priority 0, no conditions and no service tiers. The others are tried by ascending priority. One with
+    service tiers only holds for what was served so (`batch`, `flex`, `priority`; lower case).
     """
 
     name: str
@@ -60,6 +61,7 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     priority: int
     conditions: tuple[Condition, ...]
     prices: dict[str, Decimal]
+    service_tiers: tuple[str, ...] = ()
 
 
 class DatedPrice(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -145,7 +147,7 @@ def check_prices(model: PricedModel) -> None:
 
 def _check_tiers(model: PricedModel, price: DatedPrice) -> None:
     defaults = [tier for tier in price.tiers if tier.is_default]
-    if len(defaults) != 1 or defaults[0].priority != 0 or defaults[0].conditions:
+    if len(defaults) != 1 or defaults[0].priority != 0 or defaults[0].conditions or defaults[0].service_tiers:
         raise PriceFileError(
             f"model {model.model} needs exactly one default tier, of priority 0 and without conditions"
         )

@@ -4,6 +4,7 @@ They travel with a raw record, are folded into the observation like a field of i
 go before every price list; what its sender says that it cost goes before them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
@@ -13,11 +14,14 @@ import msgspec
 from tailrace.core.charging import AnyPrice
 from tailrace.core.own_models import AttributeKey, Compile, OwnPrice, OwnTerms, OwnTier
 from tailrace.core.price_file import DatedPrice, PricedModel, PriceFileError, UsageType, check_prices
-from tailrace.core.pricing import ShippedTerms, make_price
+from tailrace.core.pricing import SERVED_AS, ShippedTerms, make_price
 
 MAX_USD: Final = Decimal(10) ** 6
 MAX_DECIMALS: Final = 30
 """What one unit may cost, and with how many digits: what is multiplied with it must fit into `money.MONEY`."""
+
+SHIPPED_ATTRIBUTES: Final = tuple(AttributeKey(source, key) for source, key in SERVED_AS)
+"""What tiers of shipped prices ask for."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -49,9 +53,9 @@ class ReadyTerms:
     def __init__(self, terms: PriceTerms, usage_types: tuple[UsageType, ...], compile_pattern: Compile) -> None:
         self.hold = terms.hold
         self.price: AnyPrice | None = None
-        self.attribute_keys: list[AttributeKey] = []
+        self.attribute_keys: Sequence[AttributeKey] = ()
         if isinstance(terms.price, ShippedTerms):
-            self.price = make_price(terms.price, usage_types)
+            self.price, self.attribute_keys = make_price(terms.price, usage_types), SHIPPED_ATTRIBUTES
         elif terms.price is not None:
             own = OwnPrice(terms.price, usage_types, compile_pattern, terms.since)
             self.price, self.attribute_keys = own, own.attribute_keys

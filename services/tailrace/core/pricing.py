@@ -11,6 +11,8 @@ Rules (each has its test):
   direction, `input_cache_creation_1h` as `input_cache_creation` and that as `input`.
 - A price holds from its first day (UTC) on; an observation is priced by its start.
 - A tier (`gt 200000` of the keys that `^input` is found in) holds for the whole usage, each usage type counted once.
+- A tier for a service tier (`batch`, `flex`, `priority`) holds for what was served so, as the model parameter or the metadata
+  `service_tier` says. Served otherwise, or nobody knows how: the other tiers.
 - The total is the price of `total` if the model has one, else the sum. An unknown model, or a usage without any priced key,
   costs None: never 0, never a guess. So does a usage in other units than the model is priced in.
 
@@ -22,7 +24,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -40,6 +42,12 @@ from tailrace.core.price_file import (
 )
 
 MAX_CACHED_NAMES: Final = 10_000
+SERVED_AS: Final[tuple[tuple[Literal["model_parameters", "metadata"], str], ...]] = (
+    ("model_parameters", "service_tier"),
+    ("metadata", "service_tier"),
+)
+"""Where an observation says how it was served; the first that it has counts."""
+
 COMPARE: Final[dict[Operator, Callable[[int | Decimal, int | Decimal], bool]]] = {
     "gt": gt,
     "gte": ge,
@@ -68,12 +76,18 @@ class Tier:
         self.definition = tier
         self.name = tier.name
         self.priority = tier.priority
+        self.service_tiers = frozenset(tier.service_tiers)
         self.prices: Mapping[str, Decimal] = tier.prices
         self.charges: Charges = make_charges(tier.prices, usage_types)
         self._conditions = [
             (re.compile(condition.usage_detail_pattern, re.IGNORECASE), COMPARE[condition.operator], condition.value)
             for condition in tier.conditions
         ]
+
+    @property
+    def asks_for_usage(self) -> bool:
+        """Whether it has conditions of the usage."""
+        return bool(self._conditions)
 
     def holds(self, usage: Mapping[str, int]) -> bool:
         """Whether all conditions hold for a usage whose keys are usage types."""
@@ -93,6 +107,7 @@ class Price(NamedTuple):
     version: str
     default: Tier
     conditional: tuple[Tier, ...]
+    has_service_tiers: bool
 
     @property
     def terms(self) -> ShippedTerms:
@@ -110,21 +125,31 @@ class Price(NamedTuple):
         return self.unit == (unit or "TOKENS")
 
     def choose_tier(self, usage: Mapping[str, int], attributes: Attributes) -> Tier:
-        """The tier that the usage falls into; no shipped tier asks for attributes."""
-        del attributes
-        if self.conditional:
-            counted = {charge.usage_type: usage[key] for key, charge in counted_keys(self.default, usage).items()}
-            whole = {**{key: units for key, units in usage.items() if key not in self.default.charges}, **counted}
-            for tier in self.conditional:
-                if tier.holds(whole):
-                    return tier
+        """The tier that the usage falls into, and the way in which it was served."""
+        served_as = _served_as(attributes) if self.has_service_tiers else None
+        whole: Mapping[str, int] | None = None
+        for tier in self.conditional:
+            if tier.service_tiers and served_as not in tier.service_tiers:
+                continue
+            if not tier.asks_for_usage:
+                return tier
+            whole = self._by_usage_type(usage) if whole is None else whole
+            if tier.holds(whole):
+                return tier
         return self.default
+
+    def _by_usage_type(self, usage: Mapping[str, int]) -> Mapping[str, int]:
+        counted = {charge.usage_type: usage[key] for key, charge in counted_keys(self.default, usage).items()}
+        return {**{key: units for key, units in usage.items() if key not in self.default.charges}, **counted}
 
 
 def make_price(terms: ShippedTerms, usage_types: tuple[UsageType, ...]) -> Price:
     """The price that these terms describe. `usage_types`: how their usage keys may be spelt."""
-    ready = [Tier(tier, usage_types) for tier in sorted(terms.tiers, key=lambda tier: tier.priority)]
-    return Price(terms.model, terms.provider, terms.unit, terms.source, terms.version, ready[0], tuple(ready[1:]))
+    default, *others = (Tier(tier, usage_types) for tier in sorted(terms.tiers, key=lambda tier: tier.priority))
+    is_served = any(tier.service_tiers for tier in terms.tiers)
+    return Price(
+        terms.model, terms.provider, terms.unit, terms.source, terms.version, default, tuple(others), is_served
+    )
 
 
 class PriceTable:
@@ -206,6 +231,14 @@ def price_usage(
 ) -> Priced:
     """What the usage of an observation that starts at `at` cost, by the rules of this module. `unit`: what the usage counts."""
     return charge_usage(None if model is None else table.match(model, at), usage_details, ingested_cost, unit)
+
+
+def _served_as(attributes: Attributes) -> str | None:
+    for source, key in SERVED_AS:
+        text = attributes(source, key)
+        if text:
+            return text.lower()
+    return None
 
 
 def _model_names(file: PriceFile) -> ModelNames[PricedModel]:

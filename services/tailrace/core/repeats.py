@@ -3,7 +3,7 @@
 Agents and chains tell the sum of their calls again, and two instrumentations of one call tell it twice. An observation that has figures
 (tokens, or a cost that the sender gave) is a repeat if there are figures below it, and
 
-- its convention says that it repeats them (`is_declared`: OTel GenAI's `invoke_agent` and `agent_step`), or
+- its convention says that it repeats them (`is_declared`: OTel GenAI's `invoke_agent`, Vercel's `ai.generateText`), or
 - its own are theirs: the same total of tokens and, where it tells its input apart, the same input; without tokens, the same given cost.
 
 Below it are the nearest observations with figures on each way down; what stands under those is theirs to repeat. So in a chain of agent,

@@ -15,15 +15,19 @@ from typing import Final, NamedTuple, cast, get_args
 from tailrace.core.money import add_money
 from tailrace.core.units import mapping_of, read_units
 from tailrace.core.usage_maps import NO_USAGE, Usage, UsageUnit, has_total, read_map, spoilt_warnings
-from tailrace.core.usage_parts import with_total
+from tailrace.core.usage_parts import settle, with_total
 from tailrace.core.usage_spans import read_span
-from tailrace.core.usage_words import UsagePlan, plan_usage
+from tailrace.core.usage_texts import json_object, told_in
+from tailrace.core.usage_words import LITELLM_LANGFUSE_USAGE, UsagePlan, plan_usage
 
 MAX_COST_USD: Final = Decimal(10) ** 18
 COST_DECIMALS: Final = 30
 """A cost below 10^18 USD with at most 30 decimal places is kept to the digit; beyond them it is rounded half to even."""
 
 _OWN: Final = "langfuse.observation.usage_details"
+TOTAL_COSTS: Final = ("gen_ai.usage.cost", "llm.cost.total", "gen_ai.cost.total_cost", "operation.cost")
+"""What instrumentations have worked out by price lists of their own: OpenLIT, OpenInference, LiteLLM, Pydantic AI. A 0 means that the list
+does not have the model, or that the call failed; taken for a cost it would hide the price that we know."""
 _EXACT_JSON: Final = json.JSONDecoder(parse_float=Decimal)
 _USAGE_UNITS: Final = frozenset(get_args(UsageUnit))
 _NUMBER: Final = re.compile(r"\+?(?:\d{1,40}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -86,22 +90,37 @@ def read_usage(attributes: Mapping[str, object], plan: UsagePlan | None, scope: 
     """`usage_from_attributes` for a known plan."""
     own = attributes.get(_OWN)
     read = NO_USAGE if own is None else parse_usage_details(own)
-    if plan is None or read.details:
+    if plan is None:
         return read
+    if read.details:
+        return _in_full(read, attributes, plan)
     settled, tier = read_span(attributes, plan, scope)
     return Usage(settled.details, None, read.warnings + settled.warnings, tier)
 
 
 def costs_from_attributes(attributes: Mapping[str, object]) -> dict[str, Decimal]:
-    """The costs in USD that a span's attributes give: Langfuse's own, else one total."""
+    """The costs in USD that a span's attributes give: Langfuse's own, also of 0, else one total that is more than 0."""
     own = parse_cost_details(attributes.get("langfuse.observation.cost_details"))
     if own:
         return own
-    for name in ("gen_ai.usage.cost", "llm.cost.total"):
+    for name in TOTAL_COSTS:
         cost = read_cost(attributes.get(name))
-        if cost is not None:
+        if cost:
             return {"total": cost}
     return {}
+
+
+def _in_full(read: Usage, attributes: Mapping[str, object], plan: UsagePlan) -> Usage:
+    """LiteLLM's callback for Langfuse tells less than the usage that it puts into the metadata; that counts, if it has the same total."""
+    if LITELLM_LANGFUSE_USAGE not in plan.texts:
+        return read
+    told = told_in(json_object(attributes[LITELLM_LANGFUSE_USAGE]))
+    if told is None:
+        return read
+    settled = settle(*told.shaped)
+    if settled.warnings or settled.details.get("total") != read.details.get("total"):
+        return read
+    return Usage(settled.details, read.unit, (), read.service_tier or told.tier)
 
 
 def usage_sums(usage_details: Mapping[str, int]) -> Sums:

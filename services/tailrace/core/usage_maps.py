@@ -31,6 +31,11 @@ _MODAL_KEYS: Final = {
     ("cached", "audio"): "input_cached_audio_tokens",
     ("cached", "image"): "input_cached_image_tokens",
 }
+_NO_KEY: Final = re.compile(r"(?!)")
+_DETAIL: Final = {"input": re.compile(r"input_.+"), "output": re.compile(r"output_.+")}
+_WRITTEN: Final = {"input": re.compile("cache_creation_input_tokens"), "output": _NO_KEY}
+"""Which keys may be told twice: OpenAI's details all together, or Anthropic's cache writes alone."""
+
 _PLAIN_KEYS: Final = {"input": "input", "output": "output", "cached": "input_cached_tokens"}
 
 
@@ -72,12 +77,33 @@ def _plain(counts: dict[str, int]) -> Settled:
     if any("_modality_" in key for key in counts):
         _name_modalities(counts)
     total = next((counts[key] for key in TOTALS if key in counts), None)
+    if total is not None:
+        _take_out_repeated(counts, total)
     parts = {key: units for key, units in counts.items() if key not in TOTALS}
     others = 0 if total is None else sum(units for key, units in parts.items() if not _TOKENS.search(key))
     settled = with_total(parts, total, others=others)
     if counts.keys() - parts.keys() <= {"total"}:
         return settled
     return Settled(counts | settled.details, settled.warnings)
+
+
+def _take_out_repeated(counts: dict[str, int], total: int) -> None:
+    """Parts that stand within the input or the output and beside them too, if the total tells it to the unit.
+
+    `langfuse` 3 for JavaScript writes OpenAI's details so; LiteLLM leaves what was written to Anthropic's cache in the input.
+    """
+    if not {"input", "output"} <= counts.keys():
+        return
+    excess = sum(units for key, units in counts.items() if key not in TOTALS) - total
+    if excess <= 0:
+        return
+    for names in (_DETAIL, _WRITTEN):
+        inside = {side: [key for key in counts if names[side].fullmatch(key)] for side in ("input", "output")}
+        sums = {side: sum(counts[key] for key in keys) for side, keys in inside.items()}
+        if sum(sums.values()) == excess and all(sums[side] <= counts[side] for side in sums):
+            for side, units in sums.items():
+                counts[side] -= units
+            return
 
 
 def _part_cache_writes(counts: dict[str, int]) -> None:

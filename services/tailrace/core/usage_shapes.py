@@ -209,7 +209,7 @@ def _read_cohere(given: Given) -> Reported:
 def lifetimes_of(given: Given) -> dict[str, int]:
     """Cache writes by their lifetime: Anthropic nests them, LangChain has them beside its other details, Bedrock lists them."""
     found: dict[str, int] = {}
-    nested = mapping_of(given.get("cache_creation")) or given
+    nested = mapping_of(given.get("cache_creation")) or mapping_of(given.get("cache_creation_token_details")) or given
     for lifetime, name in _EPHEMERAL.items():
         units = read_units(nested[name]) if name in nested else None
         if units is not None:

@@ -3,35 +3,21 @@
 Langfuse's own attribute is not read here, it stands above all of these (`usage`). What each source means is in `docs/usage.md`.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from tailrace.core.units import is_spoilt, mapping_of, read_counts, read_units, spoilt_warning
 from tailrace.core.usage_parts import BESIDE, UNKNOWN, Counting, Reported, Settled, settle
-from tailrace.core.usage_shapes import (
-    GEMINI,
-    Shaped,
-    lifetimes_of,
-    put_cache_writes,
-    put_input,
-    put_output,
-    read_anthropic,
-    read_gemini,
-    read_shape,
-)
+from tailrace.core.usage_shapes import lifetimes_of, put_cache_writes, put_input, put_output
+from tailrace.core.usage_texts import Attributes, Given, json_object, told_by_provider
 from tailrace.core.usage_words import (
-    ADK_RESPONSE,
-    GENKIT_OUTPUT,
     METADATA_WORDS,
+    OPENINFERENCE_OUTPUT,
     PROVIDER_METADATA,
     UsagePlan,
     tier_in,
     tier_of,
 )
-
-Attributes = Mapping[str, object]
-Given = Mapping[object, object]
 
 _PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "ai.model.provider", "llm.provider", "llm.system")
 _MODELS: Final = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "ai.model.id")
@@ -54,9 +40,9 @@ def read_span(attributes: Attributes, plan: UsagePlan, scope: str) -> SpanUsage:
     metadata: Given = {}
     tier = tier_of(attributes[plan.tiers[0]]) if plan.tiers else None
     if plan.texts:
-        metadata = _json_object(attributes.get(PROVIDER_METADATA))
+        metadata = json_object(attributes.get(PROVIDER_METADATA))
         tier = tier or _tier(metadata)
-        told = _told_by_provider(attributes, plan.texts, metadata)
+        told = told_by_provider(attributes, plan.texts, metadata, scope)
         if told is not None:
             return SpanUsage(settle(*told.shaped), told.tier or tier)
     found: dict[str, int] = {}
@@ -65,6 +51,8 @@ def read_span(attributes: Attributes, plan: UsagePlan, scope: str) -> SpanUsage:
     if plan.others:
         warnings += _read_words(attributes, plan.others, others)
     lifetimes = _read_metadata(found, metadata) if metadata else {}
+    if found.get("written") and not lifetimes:
+        lifetimes = _lifetimes_in_answer(attributes, found["written"])
     if not found and not others:
         return SpanUsage(Settled({}, tuple(warnings)), tier)
     is_plain = found.keys() <= _SUMS
@@ -91,34 +79,6 @@ def _read_words(attributes: Attributes, words: Iterable[tuple[str, str]], found:
     return warnings
 
 
-class _Told(NamedTuple):
-    """A provider's own usage, and the service tier that it names."""
-
-    shaped: Shaped
-    tier: str | None
-
-
-def _told_by_provider(given: Attributes, texts: frozenset[str], metadata: Given) -> _Told | None:
-    """The provider's own usage, where a framework passes it on in a text."""
-    if ADK_RESPONSE in texts:
-        usage = mapping_of(_json_object(given[ADK_RESPONSE]).get("usage_metadata"))
-        if usage:
-            return _Told((read_gemini(usage), GEMINI), tier_in(usage))
-    if GENKIT_OUTPUT in texts:
-        usage = mapping_of(_json_object(given[GENKIT_OUTPUT]).get("usage"))
-        shaped = read_shape(usage, read_counts(usage))
-        if shaped is not None:
-            return _Told(shaped, None)
-    raw = mapping_of(mapping_of(metadata.get("anthropic")).get("usage"))
-    if "input_tokens" in raw and "output_tokens" in raw:
-        return _Told(read_anthropic(raw), tier_in(raw))
-    for provider in ("google", "vertex"):
-        usage = mapping_of(mapping_of(metadata.get(provider)).get("usageMetadata"))
-        if usage:
-            return _Told((read_gemini(usage), GEMINI), tier_in(usage))
-    return None
-
-
 def _tier(metadata: Given) -> str | None:
     for of_provider in metadata.values():
         tier = tier_in(mapping_of(of_provider))
@@ -131,9 +91,8 @@ def _put_parts(reported: Reported, found: Mapping[str, int], lifetimes: Mapping[
     told = {lifetime: found[f"written {lifetime}"] for lifetime in ("5m", "1h") if f"written {lifetime}" in found}
     put_cache_writes(reported, found.get("written"), told or lifetimes)
     modal = {name: found[f"input {name}"] for name in ("audio", "image", "video") if f"input {name}" in found}
-    put_input(
-        reported, found.get("cached"), modal, {"audio": found["cached audio"]} if "cached audio" in found else None
-    )
+    modal_cached = {name: found[f"cached {name}"] for name in ("audio", "image") if f"cached {name}" in found}
+    put_input(reported, found.get("cached"), modal, modal_cached or None)
     put_output(
         reported,
         found.get("reasoning"),
@@ -163,6 +122,13 @@ def _read_metadata(found: dict[str, int], metadata: Given) -> dict[str, int]:
     return lifetimes
 
 
+def _lifetimes_in_answer(attributes: Attributes, written: int) -> dict[str, int]:
+    """Cache writes by lifetime, which OpenInference has no names for, in the answer that it writes whole."""
+    usage = mapping_of(json_object(attributes.get(OPENINFERENCE_OUTPUT)).get("usage"))
+    lifetimes = lifetimes_of(usage)
+    return lifetimes if sum(lifetimes.values()) == written else {}
+
+
 def _counting(attributes: Attributes, scope: str, found: Mapping[str, int]) -> Counting:
     """How the sender counts, by what can be told of him."""
     if scope in _BESIDE_SCOPES:
@@ -180,13 +146,3 @@ def _is_beside(attributes: Attributes) -> bool:
         if isinstance(provider, str) and provider.lower().startswith(_BESIDE_PROVIDERS):
             return True
     return any("claude" in model for name in _MODELS if isinstance(model := attributes.get(name), str))
-
-
-def _json_object(value: object) -> Given:
-    """The object that a text is the JSON of, or an empty one."""
-    if not isinstance(value, str) or "{" not in value:
-        return {}
-    try:
-        return mapping_of(cast("object", json.loads(value)))
-    except (ValueError, RecursionError):
-        return {}

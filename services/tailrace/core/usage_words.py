@@ -3,22 +3,44 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-PREFIXES: Final = ("gen_ai.usage.", "ai.usage.", "llm.usage.", "llm.token_count.")
-"""Where counts stand: OpenTelemetry, Vercel's AI SDK, Traceloop, OpenInference. Of one name the first that is there counts."""
+PREFIXES: Final = ("gen_ai.usage.", "ai.usage.", "llm.usage.", "llm.token_count.", "anthropic.usage.")
+"""Where counts stand: OpenTelemetry, Vercel's AI SDK, Traceloop, OpenInference, Anthropic's SDK. Of one name the first that is there counts."""
 
 PROVIDER_METADATA: Final = "ai.response.providerMetadata"
 GENKIT_OUTPUT: Final = "genkit:output"
 ADK_RESPONSE: Final = "gcp.vertex.agent.llm_response"
+RAW_USAGE: Final = "gen_ai.usage.raw"
+OPENINFERENCE_OUTPUT: Final = "output.value"
+MLFLOW_TYPE: Final = "mlflow.spanType"
+MLFLOW_OUTPUTS: Final = "mlflow.spanOutputs"
+MLFLOW_USAGE: Final = "mlflow.chat.tokenUsage"
+LITELLM_USAGE: Final = "metadata.usage_object"
+LITELLM_LANGFUSE_USAGE: Final = "langfuse.observation.metadata.usage_object"
+_TEXTS: Final = frozenset(
+    {
+        PROVIDER_METADATA,
+        GENKIT_OUTPUT,
+        ADK_RESPONSE,
+        RAW_USAGE,
+        MLFLOW_OUTPUTS,
+        MLFLOW_USAGE,
+        LITELLM_USAGE,
+        LITELLM_LANGFUSE_USAGE,
+    }
+)
+"""Attributes that hold more of a usage in a text."""
+
 SERVICE_TIERS: Final = (
     "gen_ai.openai.response.service_tier",
     "openai.response.service_tier",
+    "anthropic.response.service_tier",
     "gen_ai.response.service_tier",
     "gen_ai.openai.request.service_tier",
     "openai.request.service_tier",
 )
 """What was served stands before what was asked for. `gen_ai.request.service_tier` is a model parameter anyway."""
 
-_SOURCES: Final = (*PREFIXES, PROVIDER_METADATA, GENKIT_OUTPUT, ADK_RESPONSE, *SERVICE_TIERS)
+_SOURCES: Final = (*PREFIXES, *_TEXTS, *SERVICE_TIERS)
 _TIERS: Final = ("service_tier", "serviceTier", "traffic_type", "trafficType")
 _MAX_TIER_CHARACTERS: Final = 40
 
@@ -45,6 +67,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
         "cache_creation_input_tokens",
         "cache_write_tokens",
         "cache_write_input_tokens",
+        "cache_write.input_tokens",
         "inputTokenDetails.cacheWriteTokens",
         "prompt_details.cache_write",
         "input_cache_creation",
@@ -60,12 +83,23 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
         "thoughts_tokens",
         "experimental.reasoning_tokens",
     ),
-    "input audio": ("prompt_details.audio", "input_audio_tokens", "audio_prompt_tokens"),
-    "input image": ("prompt_details.image", "input_image_tokens", "image_prompt_tokens"),
+    "input audio": ("prompt_details.audio", "input_audio_tokens", "audio_prompt_tokens", "audio.input_tokens"),
+    "input image": ("prompt_details.image", "input_image_tokens", "image_prompt_tokens", "image.input_tokens"),
     "input video": ("prompt_details.video", "input_video_tokens", "video_prompt_tokens"),
-    "cached audio": ("cache_audio_read_tokens", "audio_cache_tokens"),
-    "output audio": ("completion_details.audio", "output_audio_tokens", "audio_candidates_tokens"),
-    "output image": ("completion_details.image", "output_image_tokens", "image_candidates_tokens"),
+    "cached audio": ("cache_audio_read_tokens", "audio_cache_tokens", "audio.cache_read.input_tokens"),
+    "cached image": ("image.cache_read.input_tokens",),
+    "output audio": (
+        "completion_details.audio",
+        "output_audio_tokens",
+        "audio_candidates_tokens",
+        "audio.output_tokens",
+    ),
+    "output image": (
+        "completion_details.image",
+        "output_image_tokens",
+        "image_candidates_tokens",
+        "image.output_tokens",
+    ),
     "accepted": ("accepted_prediction_tokens",),
     "rejected": ("rejected_prediction_tokens",),
     "known": (
@@ -73,9 +107,13 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
         "text_prompt_tokens",
         "text_candidates_tokens",
         "text_cache_tokens",
+        "text.input_tokens",
+        "text.output_tokens",
+        "text.cache_read.input_tokens",
         "experimental.system_instruction_tokens",
         "experimental.reasoning_tokens_limit",
         "prompt_cache_miss_tokens",
+        "raw",
     ),
 }
 """What the names mean after their prefix and without `details.`; the first that is there counts. `known`: is within another one."""
@@ -98,7 +136,7 @@ class UsagePlan(NamedTuple):
     """What the names of a span's attributes may tell of its usage, the same for all spans with these names.
 
     `words`: attributes and what they count, the one that counts first; `others`: those of an unknown meaning and their usage key;
-    `texts`: those that hold more in JSON; `tiers`: those that name a service tier.
+    `texts`: those that hold more in a text; `tiers`: those that name a service tier.
     """
 
     words: tuple[tuple[str, str], ...]
@@ -128,7 +166,7 @@ def plan_usage(names: Iterable[str]) -> UsagePlan | None:
     return UsagePlan(
         tuple((name, meaning) for _, name, meaning in sorted(words)),
         tuple((name, plain) for _, name, plain in sorted(others)),
-        given & {PROVIDER_METADATA, GENKIT_OUTPUT, ADK_RESPONSE},
+        given & _TEXTS,
         tuple(name for name in SERVICE_TIERS if name in given),
     )
 

@@ -10,6 +10,7 @@ import msgspec
 
 from tailrace.core.own_models import Condition, OwnTier, UsageCondition
 from tailrace.core.price_file import DatedPrice, PricedModel, PriceTier
+from tailrace.core.pricing import SERVED_AS
 from tailrace.query.json_text import embed_instant, embed_json, embed_number, embed_numbers
 from tailrace.query.rows import OwnModelRead
 
@@ -95,10 +96,14 @@ def _condition(one: Condition) -> dict[str, Any]:
 
 
 def _shipped_conditions(tier: PriceTier) -> list[dict[str, Any]]:
-    return [
+    asked = [
         _usage_condition(one.usage_detail_pattern, one.operator, Decimal(one.value), case_sensitive=False)
         for one in tier.conditions
     ]
+    if tier.service_tiers:
+        source, key = SERVED_AS[0]
+        asked.append({"source": source, "key": key, "operator": "in", "values": list(tier.service_tiers)})
+    return asked
 
 
 def _usage_condition(pattern: str, operator: str, value: Decimal, *, case_sensitive: bool) -> dict[str, Any]:

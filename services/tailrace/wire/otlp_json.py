@@ -194,7 +194,12 @@ def _span(span: dict[str, Any], resource: dict[str, Any], scope: Scope) -> SpanD
         _microseconds(span.get("startTimeUnixNano")),
         _microseconds(span.get("endTimeUnixNano")),
         _attributes(span.get("attributes")),
-        [SpanEvent(_text(one.get("name")), _attributes(one.get("attributes"))) for one in _objects(span.get("events"))],
+        [
+            SpanEvent(
+                _text(one.get("name")), _attributes(one.get("attributes")), _microseconds(one.get("timeUnixNano"))
+            )
+            for one in _objects(span.get("events"))
+        ],
         _enumeration(status.get("code"), _STATUS_CODES),
         _text(status.get("message")),
     )

@@ -91,7 +91,12 @@ def _span(span: Any, resource: dict[str, Any], scope: Scope) -> SpanData:
         _microseconds(span.start_time_unix_nano),
         _microseconds(span.end_time_unix_nano),
         _attributes(span.attributes),
-        [SpanEvent(_text(event.name), _attributes(event.attributes)) for event in events] if events else [],
+        [
+            SpanEvent(_text(event.name), _attributes(event.attributes), _microseconds(event.time_unix_nano))
+            for event in events
+        ]
+        if events
+        else [],
         status.code,
         _text(status.message),
     )

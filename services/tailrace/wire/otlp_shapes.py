@@ -11,10 +11,11 @@ class OtlpError(ValueError):
 
 
 class SpanEvent(NamedTuple):
-    """An event inside a span."""
+    """An event inside a span. `time_us`: microseconds since 1970, None when the sender gave none."""
 
     name: str
     attributes: dict[str, Any]
+    time_us: int | None = None
 
 
 class Scope(NamedTuple):

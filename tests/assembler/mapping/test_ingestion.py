@@ -112,6 +112,19 @@ def test_the_old_observation_events_say_their_type_in_the_body() -> None:
     assert "type" not in fields_of("observation-create", {"type": "other"})
 
 
+def test_an_update_of_no_type_may_link_a_generation_to_its_prompt() -> None:
+    linked = {"promptName": "greeting", "promptVersion": 3}
+    created = event("generation-create", {"id": "o", "traceId": "t"})
+    updated = event(
+        "observation-update", {"id": "o", "traceId": "t", **linked}, id="u", timestamp="2026-01-01T00:00:09Z"
+    )
+    for events in ((created, updated), (updated, created)):
+        values = folded(map_events(*events), "observation", "o")
+        assert (values["type"], values["prompt_name"], values["prompt_version"]) == ("GENERATION", "greeting", 3)
+    assert "prompt_name" not in fields_of("observation-update", {"type": "SPAN", **linked})
+    assert "prompt_name" not in fields_of("span-update", linked)
+
+
 def test_an_update_never_changes_the_type_that_a_create_gave() -> None:
     created = event("agent-create", {"id": "o", "traceId": "t"})
     updated = event("span-update", {"id": "o", "traceId": "t"}, id="later", timestamp="2026-01-01T00:00:09Z")

@@ -8,6 +8,7 @@ import pytest
 
 from tailrace.assembler.mapping import precedence
 from tailrace.assembler.mapping.rules import Rule
+from tailrace.core.usage import TOTAL_COSTS
 
 TEXT = (Path(__file__).parents[3] / "docs/mapping.md").read_text()
 LISTS: dict[str, tuple[Rule[Any], ...]] = {
@@ -17,9 +18,11 @@ LISTS: dict[str, tuple[Rule[Any], ...]] = {
     "Model parameters": precedence.PARAMETERS,
     "Input and output": precedence.BODIES,
     "Tool definitions": precedence.TOOLS,
+    "Repeats": precedence.REPEATS,
     "Prompt link": precedence.PROMPTS,
     "Completion start": precedence.COMPLETION_STARTS,
     "Level": precedence.LEVELS,
+    "Status message": precedence.STATUS_MESSAGES,
 }
 
 
@@ -57,6 +60,11 @@ def test_every_rule_is_of_a_convention_and_a_scope_that_are_listed(heading: str)
         assert rule.convention in precedence.CONVENTIONS
         assert rule.scope is None or rule.scope in precedence.SCOPES
         assert ("scope" in row[2], "span events" in row[2]) == (rule.scope is not None, rule.of_events)
+
+
+def test_the_names_of_a_cost_in_the_document_are_those_of_the_code() -> None:
+    section = TEXT.partition("\n### Cost\n")[2].partition("\n#")[0]
+    assert tuple(names_in(section))[1:] == TOTAL_COSTS
 
 
 def test_the_names_of_the_identity_in_the_document_are_those_of_the_code() -> None:

@@ -212,8 +212,8 @@ _GENKIT: Final = tuple(
         absent={**_NO_FIRST_TOKEN, **(dict.fromkeys(_NOBODY, "Genkit has no place for it") if name == "otlp" else {})},
         hidden=(
             Hidden(
-                facts=(*_CACHED_AND_REASONING, "answered_model"),
-                reason="told is what was asked, all input and all output; the rest stands in the provider's raw answer only",
+                facts=("answered_model",),
+                reason="the model is called as it was asked for",
             ),
             Hidden(facts=("usage",), kinds=_EMBEDDING, reason="the usage of an embedding is not told"),
         ),

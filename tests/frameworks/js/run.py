@@ -113,7 +113,7 @@ def keep(framework: Framework, version: str, told: Told) -> int:
         "packages": {framework.package: version} | pins,
         "requests": [],
         "calls": [_call(framework, bill) for bill in told.bills],
-        "absent": _listed(framework.absent | {"cost": "it prices nothing"}),
+        "absent": _listed(framework.absent | {"given_cost": "it prices nothing"}),
         "untold": _listed(framework.untold),
     }
     return write_record(RECORDS / f"js-{framework.name}", [scrubber.request(each) for each in told.requests], expected)

@@ -1,24 +1,21 @@
-"""What the recorded JavaScript packages sent, read by the mapping and compared with what their provider billed.
+"""What the recorded JavaScript packages sent, folded and compared with what their provider billed, kind of call by kind of call.
 
-A cell is one record and one fact. What the sender itself leaves out stands under `absent` in the record's expected.json; what the mapping
-does not read yet stands in `POOR`, and a cell that starts to work must be taken out of it.
+A test is of one record and one fact; `tests/frameworks/test_records.py` has the fields that all frameworks are compared by. What the sender
+leaves out stands under `absent` in the record's expected.json.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 import pytest
 
-from tailrace.assembler.mapping import Mapped, map_record
-from tailrace.core.model import ProjectId
-from tailrace.wire.topics import RawHeaders, RawKind
-from tests.assembler.mapping.senders import fold_changes
 from tests.frameworks.js.catalogue import FRAMEWORKS
 from tests.frameworks.js.run import RECORDS
-from tests.frameworks.js.stable import JSON, MAX_RECORD_BYTES, Kept, leftovers
+from tests.frameworks.js.stable import MAX_RECORD_BYTES, Kept, leftovers
+from tests.frameworks.replay import Replay, replay_of
 
 EMBEDDINGS = "openai.embeddings"
 TOOL = "look_up_weather"
@@ -40,24 +37,22 @@ PARTS = {
 
 
 class Record(NamedTuple):
-    """`observations` and `traces` as they are after all requests. `absent`: fields and steps of the story that the sender does not tell."""
+    """A record as it is stored. `absent`: fields and steps of the story that the sender does not tell."""
 
     calls: list[dict[str, Any]]
     absent: set[str]
     requests: list[Kept]
-    mapped: list[Mapped]
-    observations: list[Mapping[str, Any]]
-    traces: list[Mapping[str, Any]]
+    replay: Replay
 
-    def answered(self) -> Iterator[dict[str, Any]]:
-        """The calls that were answered and that the package tells of."""
-        for call in self.calls:
-            if call["status"] == 200 and not (call["api"] == EMBEDDINGS and "embeddings" in self.absent):
-                yield call
+    @property
+    def observations(self) -> list[Mapping[str, Any]]:
+        return [each.values for each in self.replay.observations]
+
+    def answered(self) -> list[dict[str, Any]]:
+        return self.replay.answered
 
     def model_calls(self) -> list[Mapping[str, Any]]:
-        kinds = ("GENERATION", "EMBEDDING")
-        return [each for each in self.observations if each["type"] in kinds and not each.get("uncounted")]
+        return [each.values for each in self.replay.models if each.values["counted"]]
 
     def says(self, text: str) -> bool:
         return any(text.encode() in request.body for request in self.requests)
@@ -70,25 +65,12 @@ def record_of(name: str) -> Record:
     requests = [
         Kept(each["path"], each["content_type"], (folder / each["file"]).read_bytes()) for each in expected["requests"]
     ]
-    mapped = [
-        map_record(RawHeaders(_kind(each), ProjectId("p"), 1_800_000_000_000_000, 1), each.body) for each in requests
-    ]
-    states = fold_changes(change for each in mapped for change in each.changes)
-    of_kind: dict[str, list[Mapping[str, Any]]] = {"observation": [], "trace": [], "score": []}
-    for (kind, _, _), state in states.items():
-        of_kind[kind].append(state.values)
     absent = {each["field"] for each in [*expected["absent"], *expected["untold"]]}
-    return Record(expected["calls"], absent, requests, mapped, of_kind["observation"], of_kind["trace"])
-
-
-def _kind(request: Kept) -> RawKind:
-    if request.path.endswith("/ingestion"):
-        return "ingestion"
-    return "otlp-json" if request.content_type == JSON else "otlp-protobuf"
+    return Record(expected["calls"], absent, requests, replay_of(name))
 
 
 def maps_without_a_reject(record: Record) -> None:
-    assert [reject.detail for each in record.mapped for reject in each.rejects] == []
+    assert [reject.detail for each in record.replay.mapped for reject in each.rejects] == []
     assert record.observations
 
 
@@ -140,11 +122,11 @@ def knows_who_asked(record: Record) -> None:
         if fact in record.absent:
             assert not record.says(value)
         else:
-            assert {each.get(field) for each in record.traces} == {value}
+            assert {getattr(each, field) for each in record.replay.traces.values()} == {value}
     if "tags" in record.absent:
         assert not any(record.says(tag) for tag in TAGS)
     else:
-        assert all(sorted(each.get("tags") or []) == TAGS for each in record.traces)
+        assert all(sorted(each.tags) == TAGS for each in record.replay.traces.values())
 
 
 def shows_questions_and_answers(record: Record) -> None:
@@ -188,32 +170,12 @@ CELLS: tuple[Callable[[Record], None], ...] = (
     shows_the_refusal,
 )
 
-_CONTEXT = "ai.settings.context.* is not read"
-_MASTRA = "mastra.metadata.userId, mastra.metadata.sessionId and mastra.tags are not read"
-
-POOR: dict[tuple[str, str], str] = {
-    ("js-vercel-7-legacy-otlp", "knows_who_asked"): _CONTEXT,
-    ("js-vercel-7-everything-otlp", "knows_who_asked"): _CONTEXT,
-    ("js-openai-langfuse-3", "counts_each_token_once"): (
-        "it sends cached and reasoning tokens within input and output and beside them; only its total tells"
-    ),
-    ("js-openai-traceloop", "shows_the_tool"): "traceloop.entity.name is not read",
-    ("js-genkit-langfuse", "tells_every_billed_call_and_its_model"): "the model of an embedder is not read",
-    ("js-genkit-otlp", "tells_every_billed_call_and_its_model"): "the model of an embedder is not read",
-    ("js-mastra-otlp", "knows_who_asked"): _MASTRA,
-}
-"""The cells that the mapping gets wrong, each with the reason."""
-
 NAMES = sorted(folder.name for folder in RECORDS.glob("js-*"))
 
 
-def _cell(name: str, cell: Callable[[Record], None]) -> Any:
-    reason = POOR.get((name, cell.__name__))
-    marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-    return pytest.param(name, cell, id=f"{name}-{cell.__name__}", marks=marks)
-
-
-@pytest.mark.parametrize(("name", "cell"), [_cell(name, cell) for name in NAMES for cell in CELLS])
+@pytest.mark.parametrize(
+    ("name", "cell"), [pytest.param(name, cell, id=f"{name}-{cell.__name__}") for name in NAMES for cell in CELLS]
+)
 def test_a_record_means_what_its_provider_billed(name: str, cell: Callable[[Record], None]) -> None:
     cell(record_of(name))
 
@@ -226,6 +188,5 @@ def test_a_record_is_small_and_holds_nothing_of_the_machine_that_made_it(name: s
     assert [sign for request in record.requests for sign in leftovers(request.body)] == []
 
 
-def test_every_record_is_in_the_catalogue_and_every_poor_cell_has_a_record() -> None:
+def test_every_record_is_in_the_catalogue() -> None:
     assert set(NAMES) <= {f"js-{name}" for name in FRAMEWORKS}
-    assert {name for name, _ in POOR} <= set(NAMES)

@@ -58,6 +58,15 @@ def indexed_rule(convention: str, input_prefix: str, output_prefix: str) -> Rule
     return Rule(convention, read, names)
 
 
+def with_missing_side(found: Bodies, other: Bodies | None) -> Bodies:
+    """`found`, with a side that it lacks from `other`, whose keys are its input's, its output's and what stands before the input."""
+    if other is None or (found.input is not None and found.output is not None):
+        return found
+    if found.input is None:
+        return Bodies(other.input, found.output, (*found.keys, other.keys[0], *other.keys[2:]))
+    return Bodies(found.input, other.output, (*found.keys, other.keys[1]))
+
+
 def single_or_list(items: list[Any]) -> str | None:
     """One item as itself, several as a list, none as None."""
     return dump_json(items[0] if len(items) == 1 else items) if items else None

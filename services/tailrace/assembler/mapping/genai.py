@@ -7,7 +7,14 @@ what writes them: LiveKit 1.8, Google ADK 2.13, Pydantic AI 2, the Vercel AI SDK
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tailrace.assembler.mapping.bodies import Bodies, single_or_list, with_system_message
+from tailrace.assembler.mapping.bodies import (
+    Bodies,
+    indexed_rule,
+    single_or_list,
+    with_missing_side,
+    with_system_message,
+)
+from tailrace.assembler.mapping.rules import Rule
 from tailrace.assembler.mapping.values import decode_text, dump_json, parse_object, text_of, time_after, word_of
 from tailrace.wire.otlp import SpanData
 
@@ -27,6 +34,9 @@ OPERATION_TYPES: Final = {
     "execute_tool": "TOOL",
 }
 
+_EMBEDDING: Final = "embedding"
+"""As LiteLLM calls the operation."""
+
 LATE_OPERATION_TYPES: Final = {"retrieval": "RETRIEVER", "invoke_workflow": "CHAIN"}
 """Those that only count where no model is named."""
 
@@ -44,6 +54,9 @@ SECONDS_TO_FIRST_CHUNK: Final = (
     "gen_ai.response.time_to_first_chunk",
     "gen_ai.client.operation.time_to_first_chunk",
 )
+
+SERVER_DELAY: Final = "gen_ai.server.time_to_first_token"
+IS_STREAM: Final = "gen_ai.request.stream"
 
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
@@ -65,6 +78,11 @@ def observation_type(span: SpanData) -> str | None:
     return OPERATION_TYPES.get(word_of(span.attributes.get(OPERATION)))
 
 
+def embedding_type(span: SpanData) -> str | None:
+    """By the operation that is no word of the convention."""
+    return "EMBEDDING" if span.attributes.get(OPERATION) == _EMBEDDING else None
+
+
 def late_observation_type(span: SpanData) -> str | None:
     """By the operations that models have a part in."""
     return LATE_OPERATION_TYPES.get(word_of(span.attributes.get(OPERATION)))
@@ -73,6 +91,11 @@ def late_observation_type(span: SpanData) -> str | None:
 def tool_type(span: SpanData) -> str | None:
     """What names a tool or its call is one."""
     return "TOOL" if span.attributes.get(TOOL_NAME) or span.attributes.get(TOOL_CALL_ID) else None
+
+
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether the operation sums up calls below it."""
+    return word_of(span.attributes.get(OPERATION)) in REPEATING_OPERATIONS or None
 
 
 def completion_start_time(span: SpanData) -> int | None:
@@ -84,6 +107,13 @@ def completion_start_time(span: SpanData) -> int | None:
     return None
 
 
+def first_token_time(span: SpanData) -> int | None:
+    """The first token of a stream, told in seconds after the start; of an answer in one piece OpenLIT tells the whole duration."""
+    if span.attributes.get(IS_STREAM) is False:
+        return None
+    return time_after(span.start_us, span.attributes.get(SERVER_DELAY), 1_000_000)
+
+
 def request_parameters(attributes: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, Any]:
     """What stands under the prefixes, apart from the model."""
     found: dict[str, Any] = {}
@@ -93,6 +123,18 @@ def request_parameters(attributes: Mapping[str, Any], prefixes: tuple[str, ...])
             found[key[len(prefix) :]] = attributes[key]
     found.pop("model", None)
     return found
+
+
+_INDEXED_RULE: Final = indexed_rule(CONVENTION, *INDEXED)
+
+
+def _bodies_of_indexed(span: SpanData) -> Bodies | None:
+    found = _INDEXED_RULE.read(span)
+    return None if found is None else with_missing_side(found, bodies_of_attributes(span))
+
+
+INDEXED_RULE: Final = Rule(CONVENTION, _bodies_of_indexed, _INDEXED_RULE.names)
+"""Messages flattened into names. LiteLLM writes calls of tools so, and the messages before them in the current way."""
 
 
 def bodies_of_attributes(span: SpanData) -> Bodies | None:

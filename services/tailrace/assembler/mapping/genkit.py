@@ -27,6 +27,7 @@ _TYPES: Final = {
     "retriever": "RETRIEVER",
     "evaluator": "EVALUATOR",
 }
+_MODELS: Final = frozenset({"model", "background-model", "embedder"})
 
 
 def observation_type(span: SpanData) -> str | None:
@@ -34,9 +35,20 @@ def observation_type(span: SpanData) -> str | None:
     return _TYPES.get(word_of(span.attributes.get(SUBTYPE)))
 
 
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether this is no action of a model: `generate` has the usage of the last call below it."""
+    return word_of(span.attributes.get(SUBTYPE)) not in _MODELS or None
+
+
 def model(span: SpanData) -> str | None:
     """An action of a model is called as the model is."""
     return text_of(span.attributes.get(NAME) or None) if span.attributes.get(SUBTYPE) == "model" else None
+
+
+def other_model(span: SpanData) -> str | None:
+    """So is an action of an embedder, or of a model that works in the background."""
+    is_model = word_of(span.attributes.get(SUBTYPE)) in _MODELS
+    return text_of(span.attributes.get(NAME) or None) if is_model else None
 
 
 def parameters(span: SpanData) -> Parameters | None:

@@ -165,9 +165,9 @@ def _put_service_tier(given: dict[str, Any], tier: str) -> None:
 
 
 def _put_prompt(fields: dict[str, Any], given: dict[str, Any]) -> None:
-    """Only a generation links to a prompt, by name and version together."""
+    """Only a generation links to a prompt, by name and version together. An event that says no type may be of one."""
     name, version = given.pop("prompt_name", None), prompt_version(given.pop("prompt_version", None))
-    if name and version is not None and fields.get("type") == "GENERATION":
+    if name and version is not None and fields.get("type", "GENERATION") == "GENERATION":
         fields["prompt_name"], fields["prompt_version"] = name, version
 
 

@@ -3,7 +3,7 @@
 Source: what the Python SDKs 3.15, 4.18 and 5.0 and the JavaScript SDK 5.11 send (recorded in `tests/payloads`), and their constants.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -56,6 +56,9 @@ TAGS: Final = (
     "langfuse.trace.metadata.langfuse_tags",
 )
 
+_IDS_IN_METADATA: Final = frozenset({*USER_IDS[2:], *METADATA_SESSION_IDS})
+"""Values of metadata: the Python SDK 5 writes each as JSON."""
+
 TRACE_UPDATES: Final = frozenset(
     {TRACE_NAME, TRACE_INPUT, TRACE_OUTPUT, *PUBLIC, *USER_IDS, *SESSION_IDS, *METADATA_SESSION_IDS, *TAGS}
 )
@@ -107,6 +110,17 @@ def _put(metadata: dict[str, Any], rest: str, value: Any) -> None:
             metadata.update(decoded)  # pyright: ignore[reportUnknownArgumentType]
         else:
             metadata["metadata"] = decoded
+
+
+def read_id(attributes: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+    """The first non-empty id under `keys`. One that the metadata carries may stand in JSON quotes."""
+    for key in keys:
+        value = attributes.get(key)
+        if key in _IDS_IN_METADATA and isinstance(value, str) and value[:1] == '"':
+            value = decode_text(value)
+        if value is not None and value != "":
+            return text_of(value)
+    return None
 
 
 def observation_type(span: SpanData) -> str | None:

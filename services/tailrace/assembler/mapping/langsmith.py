@@ -24,3 +24,8 @@ _KINDS: Final = {
 def observation_type(span: SpanData) -> str | None:
     """By the kind of the run."""
     return _KINDS.get(word_of(span.attributes.get(KIND)))
+
+
+def embedding_type(span: SpanData) -> str | None:
+    """By the kind of the run, although the span names a model."""
+    return "EMBEDDING" if span.attributes.get(KIND) == "embedding" else None

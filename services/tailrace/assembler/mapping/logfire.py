@@ -15,8 +15,10 @@ MESSAGE: Final = "logfire.msg"
 LEVEL: Final = "logfire.level_num"
 PROMPTS: Final = ("prompt", "all_messages_events")
 EVENTS: Final = "events"
+PARAMETERS: Final = "model_settings"
 
 _CHOICE: Final = "gen_ai.choice"
+_ANSWER: Final = "gen_ai.assistant.message"
 _WARNING_FROM: Final = 13
 _ERROR_FROM: Final = 17
 _DEFAULT_FROM: Final = 9
@@ -33,7 +35,7 @@ def level(span: SpanData) -> str | None:
 
 
 def bodies_of_events(span: SpanData) -> Bodies | None:
-    """Choices are the output, every other event is input."""
+    """Choices are the output, every other event is input. Without a choice the answer is the assistant's message at the end, if there is one."""
     given = decode_text(span.attributes.get(EVENTS))
     if not isinstance(given, list):
         return None
@@ -42,4 +44,6 @@ def bodies_of_events(span: SpanData) -> Bodies | None:
     messages = [entry for entry in entries if entry.get("event.name") != _CHOICE]
     if not entries:
         return None
+    if not choices and len(messages) > 1 and messages[-1].get("event.name") == _ANSWER:
+        choices = [messages.pop()]
     return Bodies(dump_json(messages) if messages else None, single_or_list(choices), (EVENTS,))

@@ -30,10 +30,17 @@ VALUES: Final = ("input.value", "output.value")
 TOOLS: Final = "llm.tools"
 TAGS: Final = "tag.tags"
 
+_FIRST_CHUNK_EVENT: Final = "First Token Stream Event"
+
 
 def observation_type(span: SpanData) -> str | None:
     """By the kind, written in capitals."""
     return KINDS.get(word_of(span.attributes.get(KIND)))
+
+
+def first_token_time(span: SpanData) -> int | None:
+    """When the event of the first token was."""
+    return next((event.time_us for event in span.events if event.name == _FIRST_CHUNK_EVENT), None)
 
 
 def tools(span: SpanData) -> Tools | None:

@@ -13,10 +13,13 @@ from tailrace.assembler.mapping import (
     langsmith,
     livekit,
     logfire,
+    mastra,
     mlflow,
     openinference,
+    otel,
     plain,
     pydantic_ai,
+    strands,
     traceloop,
     vercel,
     vertex,
@@ -38,15 +41,20 @@ CONVENTIONS: Final = tuple(
         flue,
         vertex,
         pydantic_ai,
+        strands,
+        mastra,
         logfire,
         mlflow,
         traceloop,
         langsmith,
+        otel,
         plain,
     )
 )
 
-SCOPES: Final = frozenset({vercel.SCOPE, genkit.SCOPE, livekit.SCOPE, flue.SCOPE, pydantic_ai.SCOPE})
+SCOPES: Final = frozenset(
+    {vercel.SCOPE, genkit.SCOPE, livekit.SCOPE, flue.SCOPE, pydantic_ai.SCOPE, strands.SCOPE, vertex.SCOPE}
+)
 """Scopes that some rule asks for."""
 
 MODELS_OF_GENERATIONS: Final = (
@@ -80,13 +88,18 @@ TYPES: Final[tuple[Rule[str], ...]] = (
     Rule(genai.CONVENTION, genai.tool_type, (genai.TOOL_NAME, genai.TOOL_CALL_ID)),
     Rule(flue.CONVENTION, flue.observation_type, (flue.TOOL, flue.TASK), flue.SCOPE),
     Rule(livekit.CONVENTION, livekit.observation_type, (), livekit.SCOPE),
+    Rule(genai.CONVENTION, genai.embedding_type, (genai.OPERATION,)),
+    Rule(traceloop.CONVENTION, traceloop.embedding_type, (traceloop.REQUEST_TYPE,)),
+    Rule(mlflow.CONVENTION, mlflow.embedding_type, (mlflow.TYPE,)),
+    Rule(langsmith.CONVENTION, langsmith.embedding_type, (langsmith.KIND,)),
     Rule(plain.CONVENTION, _type_by_model, MODELS_OF_GENERATIONS),
     Rule(traceloop.CONVENTION, traceloop.observation_type, (traceloop.KIND, traceloop.REQUEST_TYPE)),
     Rule(mlflow.CONVENTION, mlflow.observation_type, (mlflow.TYPE,)),
     Rule(langsmith.CONVENTION, langsmith.observation_type, (langsmith.KIND,)),
     Rule(genai.CONVENTION, genai.late_observation_type, (genai.OPERATION,)),
 )
-"""What no rule knows is a SPAN. The rules after that of the models are ours alone: they only speak where it would be one."""
+"""What no rule knows is a SPAN. The rules after that of the models are ours alone: they only speak where it would be one. So are
+the four before it, which know embeddings only: they speak where one would be called a generation."""
 
 NAMES: Final[tuple[Rule[str], ...]] = (
     text_rule(genai.CONVENTION, genai.TOOL_NAME),
@@ -94,6 +107,7 @@ NAMES: Final[tuple[Rule[str], ...]] = (
     text_rule(logfire.CONVENTION, logfire.MESSAGE),
     text_rule(vercel.CONVENTION, vercel.TOOL_NAME),
     Rule(vercel.CONVENTION, vercel.operation_of_function, (vercel.OPERATION_ID,)),
+    Rule(traceloop.CONVENTION, traceloop.tool_name, (traceloop.NAME,)),
 )
 """Else the span's own."""
 
@@ -104,10 +118,11 @@ MODELS: Final[tuple[Rule[str], ...]] = (
     text_rule(genai.CONVENTION, genai.REQUEST_MODEL),
     text_rule(openinference.CONVENTION, openinference.RESPONSE_MODEL),
     text_rule(openinference.CONVENTION, openinference.MODEL_NAME),
-    text_rule(plain.CONVENTION, plain.MODEL),
+    Rule(plain.CONVENTION, plain.model, (plain.MODEL,)),
     Rule(genkit.CONVENTION, genkit.model, (genkit.NAME,)),
     *(text_rule(openinference.CONVENTION, name) for name in openinference.NEWER_MODELS),
     Rule(mlflow.CONVENTION, mlflow.model, (mlflow.MODEL,)),
+    Rule(genkit.CONVENTION, genkit.other_model, (genkit.NAME,)),
 )
 
 REQUEST_PREFIXES: Final = (genai.REQUEST, openinference.INVOCATION_PARAMETERS + ".")
@@ -124,7 +139,16 @@ PARAMETERS: Final[tuple[Rule[Parameters], ...]] = (
     object_rule(openinference.CONVENTION, openinference.INVOCATION_PARAMETERS),
     object_rule(plain.CONVENTION, plain.PARAMETERS),
     Rule(genai.CONVENTION, _request_parameters, REQUEST_PREFIXES),
+    object_rule(logfire.CONVENTION, logfire.PARAMETERS),
+    Rule(mlflow.CONVENTION, mlflow.parameters, (mlflow.BODIES[0],)),
 )
+
+REPEATS: Final[tuple[Rule[bool], ...]] = (
+    Rule(genai.CONVENTION, genai.repeats_calls, (genai.OPERATION,)),
+    Rule(vercel.CONVENTION, vercel.repeats_calls, (vercel.OPERATION_ID,)),
+    Rule(genkit.CONVENTION, genkit.repeats_calls, (genkit.OUTPUT,), genkit.SCOPE),
+)
+"""What declares that its model, usage and cost are those of the calls below it."""
 
 BODIES: Final[tuple[Rule[Bodies], ...]] = (
     Rule(langfuse.CONVENTION, langfuse.bodies, (langfuse.INPUT, langfuse.OUTPUT)),
@@ -148,12 +172,14 @@ BODIES: Final[tuple[Rule[Bodies], ...]] = (
         (pydantic_ai.MESSAGES, pydantic_ai.RESULT, *pydantic_ai.TOOL_CALL),
         pydantic_ai.SCOPE,
     ),
-    indexed_rule(genai.CONVENTION, *genai.INDEXED),
+    genai.INDEXED_RULE,
     indexed_rule(openinference.CONVENTION, *openinference.MESSAGES),
+    Rule(vertex.CONVENTION, vertex.bodies_of_stream, (genai.OUTPUT_MESSAGES,), vertex.SCOPE),
     Rule(genai.CONVENTION, genai.bodies_of_attributes, genai.MESSAGES),
     Rule(vercel.CONVENTION, vercel.bodies, (*vercel.INPUTS, *vercel.OUTPUTS)),
+    Rule(mastra.CONVENTION, mastra.bodies, (mastra.TYPE,)),
 )
-"""The last is ours alone: an application may give the Vercel AI SDK a tracer of its own, with another scope."""
+"""The last two are ours alone: an application may give the Vercel AI SDK a tracer of its own, with another scope."""
 
 TOOLS: Final[tuple[Rule[Tools], ...]] = (
     tools_rule(vercel.CONVENTION, vercel.TOOL_DEFINITIONS),
@@ -172,6 +198,10 @@ COMPLETION_STARTS: Final[tuple[Rule[int], ...]] = (
     Rule(langfuse.CONVENTION, langfuse.completion_start_time, (langfuse.COMPLETION_START_TIME,)),
     Rule(vercel.CONVENTION, vercel.completion_start_time, vercel.MS_TO_FIRST_CHUNK),
     Rule(genai.CONVENTION, genai.completion_start_time, genai.SECONDS_TO_FIRST_CHUNK),
+    Rule(strands.CONVENTION, strands.completion_start_time, (genai.SERVER_DELAY,), strands.SCOPE),
+    Rule(genai.CONVENTION, genai.first_token_time, (genai.SERVER_DELAY,)),
+    Rule(mastra.CONVENTION, mastra.completion_start_time, (mastra.COMPLETION_START_TIME,)),
+    Rule(openinference.CONVENTION, openinference.first_token_time, (openinference.KIND,), of_events=True),
 )
 
 LEVELS: Final[tuple[Rule[str], ...]] = (
@@ -180,8 +210,21 @@ LEVELS: Final[tuple[Rule[str], ...]] = (
 )
 """What says the level where neither `langfuse.observation.level` nor an error status does."""
 
+STATUS_MESSAGES: Final[tuple[Rule[str], ...]] = (
+    text_rule(otel.CONVENTION, otel.ERROR_MESSAGE),
+    Rule(otel.CONVENTION, otel.exception_message, of_events=True),
+    text_rule(otel.CONVENTION, otel.ERROR_TYPE),
+)
+"""What says why a span failed where neither `langfuse.observation.status_message` nor its status does. Ours alone."""
+
 ENVIRONMENTS: Final = (langfuse.ENVIRONMENT, "deployment.environment.name", "deployment.environment")
-USER_IDS: Final = (*langfuse.USER_IDS, vercel.USER_ID, traceloop.USER_ID)
+USER_IDS: Final = (
+    *langfuse.USER_IDS,
+    vercel.USER_ID,
+    traceloop.USER_ID,
+    vercel.CONTEXT_USER_ID,
+    mastra.USER_ID,
+)
 SESSION_IDS: Final = (
     *langfuse.SESSION_IDS,
     genai.CONVERSATION_ID,
@@ -189,10 +232,19 @@ SESSION_IDS: Final = (
     vercel.SESSION_ID,
     vertex.SESSION_ID,
     traceloop.SESSION_ID,
+    vercel.CONTEXT_SESSION_ID,
+    mastra.SESSION_ID,
 )
-TAGS: Final = (*langfuse.TAGS, vercel.TAGS, openinference.TAGS)
+TAGS: Final = (
+    *langfuse.TAGS,
+    vercel.TAGS,
+    openinference.TAGS,
+    traceloop.TAGS,
+    vercel.CONTEXT_TAGS,
+    mastra.TAGS,
+)
 TRACE_UPDATES: Final = frozenset({*langfuse.TRACE_UPDATES, *USER_IDS, *SESSION_IDS, *TAGS})
 """An attribute of these, or metadata of the trace, makes any span speak of its trace."""
 
-METADATA: Final = (*langfuse.METADATA, vercel.METADATA)
+METADATA: Final = (*langfuse.METADATA, vercel.METADATA, vercel.CONTEXT)
 """How every attribute starts that is the application's own metadata."""

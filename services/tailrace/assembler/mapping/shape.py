@@ -36,6 +36,10 @@ _MODEL_STARTS: Final = (
     "embedding.",
     "model",
     "openai.",
+    "anthropic.",
+    "mastra.completion_start_time",
+    "metadata.usage_object",
+    "operation.cost",
 )
 """How every attribute starts that says anything of a model."""
 
@@ -52,9 +56,11 @@ class Shape(NamedTuple):
     speaks_of_model: bool
     models: Readers[str]
     parameters: Readers[Parameters]
+    repeats: Readers[bool]
     prompts: Readers[tuple[str, int]]
     completion_starts: Readers[int]
     levels: Readers[str]
+    status_messages: Readers[str]
     bodies: Readers[Bodies]
     bodies_with_events: Readers[Bodies]
     tools: Readers[Tools]
@@ -85,9 +91,11 @@ def _work_out(names: tuple[str, ...], scope: str) -> Shape:
         any(name.startswith(_MODEL_STARTS) for name in names),
         _readers(precedence.MODELS, given, scope),
         _readers(precedence.PARAMETERS, given, scope),
+        _readers(precedence.REPEATS, given, scope),
         _readers(precedence.PROMPTS, given, scope),
         _readers(precedence.COMPLETION_STARTS, given, scope),
         _readers(precedence.LEVELS, given, scope),
+        _readers(precedence.STATUS_MESSAGES, given, scope),
         _readers((rule for rule in precedence.BODIES if not rule.of_events), given, scope),
         _readers(precedence.BODIES, given, scope),
         _readers(precedence.TOOLS, given, scope),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tailrace.assembler.mapping import genai, langfuse, vercel
+from tailrace.assembler.mapping import langfuse, vercel
 from tailrace.assembler.mapping.bodies import Bodies
 from tailrace.assembler.mapping.experiments import put_experiment
 from tailrace.assembler.mapping.group import Group
@@ -20,7 +20,6 @@ from tailrace.assembler.mapping.values import (
     put_key,
     text_of,
     warn,
-    word_of,
 )
 from tailrace.core.usage import Usage, costs_from_attributes, read_usage
 from tailrace.wire.otlp import SpanData
@@ -107,6 +106,8 @@ def _put_plain(fields: dict[str, Any], span: SpanData, group: Group, shape: Shap
     if level:
         fields["level"] = level
     message = text_of(attributes.get(langfuse.STATUS_MESSAGE)) or span.status_message
+    if not message and level == "ERROR":
+        message = _first(shape.status_messages, span)
     if message:
         fields["status_message"] = message
     version = text_of(attributes.get(langfuse.VERSION)) or group.version or group.service_version
@@ -117,7 +118,7 @@ def _put_plain(fields: dict[str, Any], span: SpanData, group: Group, shape: Shap
 def _put_model(fields: dict[str, Any], span: SpanData, shape: Shape) -> None:
     attributes = span.attributes
     put_key(fields, "model", _first(shape.models, span))
-    if word_of(attributes.get(genai.OPERATION)) in genai.REPEATING_OPERATIONS:
+    if _first(shape.repeats, span):
         fields["uncounted"] = True
     started = _first(shape.completion_starts, span)
     if started is not None:

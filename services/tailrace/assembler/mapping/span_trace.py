@@ -6,7 +6,7 @@ from tailrace.assembler.mapping import langfuse
 from tailrace.assembler.mapping.group import Group
 from tailrace.assembler.mapping.shape import Shape
 from tailrace.assembler.mapping.span_observation import Reading
-from tailrace.assembler.mapping.values import first_text, put_key, tags_of, text_of
+from tailrace.assembler.mapping.values import put_key, tags_of, text_of
 from tailrace.wire.otlp import SpanData
 
 _NOTHING_WEAK: Final[frozenset[str]] = frozenset()
@@ -47,8 +47,8 @@ def read_trace(span: SpanData, group: Group, observation: Reading) -> TraceReadi
 
 def _put_identity(fields: dict[str, Any], span: SpanData, shape: Shape) -> None:
     attributes = span.attributes
-    put_key(fields, "user_id", first_text(attributes, shape.user_ids))
-    put_key(fields, "session_id", first_text(attributes, shape.session_ids))
+    put_key(fields, "user_id", langfuse.read_id(attributes, shape.user_ids))
+    put_key(fields, "session_id", langfuse.read_id(attributes, shape.session_ids))
     for key in shape.tags:
         tags = tags_of(attributes[key])
         if tags:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tailrace.assembler.mapping import genai
-from tailrace.assembler.mapping.bodies import Bodies, first_of
+from tailrace.assembler.mapping.bodies import Bodies, first_of, with_missing_side
 from tailrace.assembler.mapping.langfuse import prompt_link
 from tailrace.assembler.mapping.rules import Parameters
 from tailrace.assembler.mapping.values import decode_text, dump_json, parse_object, text_of, time_after
@@ -28,9 +28,13 @@ USER_ID: Final = "ai.telemetry.metadata.userId"
 SESSION_ID: Final = "ai.telemetry.metadata.sessionId"
 TAGS: Final = "ai.telemetry.metadata.tags"
 PROMPT: Final = "ai.telemetry.metadata.langfusePrompt"
+CONTEXT: Final = "ai.settings.context."
+CONTEXT_USER_ID: Final = "ai.settings.context.userId"
+CONTEXT_SESSION_ID: Final = "ai.settings.context.sessionId"
+CONTEXT_TAGS: Final = "ai.settings.context.tags"
 MS_TO_FIRST_CHUNK: Final = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
 
-_NOT_METADATA: Final = frozenset({USER_ID, SESSION_ID, TAGS, PROMPT})
+_NOT_METADATA: Final = frozenset({USER_ID, SESSION_ID, TAGS, PROMPT, CONTEXT_USER_ID, CONTEXT_SESSION_ID, CONTEXT_TAGS})
 
 _MODEL_OPERATIONS: Final = {
     "ai.generateText.doGenerate": "GENERATION",
@@ -41,6 +45,7 @@ _MODEL_OPERATIONS: Final = {
     "ai.embedMany.doEmbed": "EMBEDDING",
 }
 _TOOL_CALL: Final = "ai.toolCall"
+_CALL: Final = ".do"
 
 INPUTS: Final = ("ai.prompt.messages", "ai.prompt", "ai.toolCall.args", "ai.value", "ai.values")
 _TEXT: Final = "ai.response.text"
@@ -56,7 +61,6 @@ OUTPUTS: Final = (
 )
 
 _SETTINGS: Final = "ai.settings."
-_CONTEXT: Final = "ai.settings.context."
 PARAMETER_STARTS: Final = (_SETTINGS, genai.REQUEST)
 _PARAMETERS: Final = {
     "maxSteps": ("ai.settings.maxSteps",),
@@ -93,6 +97,15 @@ def operation_type(span: SpanData, *, has_model: bool) -> str | None:
     return None
 
 
+def repeats_calls(span: SpanData) -> bool | None:
+    """Whether this is an operation around calls of models (`ai.generateText`), which are named after it (`ai.generateText.doGenerate`).
+
+    It has the usage of all of them or, up to version 6, that of the last one.
+    """
+    operation_id = span.attributes.get(OPERATION_ID)
+    return (isinstance(operation_id, str) and operation_id.startswith("ai.") and _CALL not in operation_id) or None
+
+
 def operation_of_function(span: SpanData) -> str | None:
     """The operation, after the function that the application names."""
     operation = span.attributes.get(OPERATION_ID)
@@ -103,11 +116,11 @@ def operation_of_function(span: SpanData) -> str | None:
 
 
 def read_metadata(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The application's own metadata, without what has a field of its own."""
+    """The application's own metadata, of version 7 the runtime context, without what has a field of its own."""
     return {
-        key[len(METADATA) :]: decode_text(value)
+        key[len(METADATA if key.startswith(METADATA) else CONTEXT) :]: decode_text(value)
         for key, value in attributes.items()
-        if key.startswith(METADATA) and key not in _NOT_METADATA
+        if key.startswith((METADATA, CONTEXT)) and key not in _NOT_METADATA
     }
 
 
@@ -131,7 +144,7 @@ def parameters(span: SpanData) -> Parameters | None:
     attributes = span.attributes
     found: dict[str, Any] = {}
     for key, value in attributes.items():
-        if key.startswith(PARAMETER_STARTS) and key not in _NAMED and not key.startswith(_CONTEXT):
+        if key.startswith(PARAMETER_STARTS) and key not in _NAMED and not key.startswith(CONTEXT):
             found[key.removeprefix(_SETTINGS).removeprefix(genai.REQUEST)] = value
     found.pop("model", None)
     for name, keys in _PARAMETERS.items():
@@ -152,14 +165,5 @@ def bodies(span: SpanData) -> Bodies | None:
         message = {"role": "assistant", "content": attributes[_TEXT], "tool_calls": decode_text(calls)}
         found = Bodies(found.input, dump_json(message), (*found.keys, _TOOL_CALLS))
     if found.input is None or found.output is None:
-        return _with_missing_side(found, genai.bodies_of_attributes(span))
+        return with_missing_side(found, genai.bodies_of_attributes(span))
     return found
-
-
-def _with_missing_side(found: Bodies, other: Bodies | None) -> Bodies:
-    """Keys of `other` are its input's, its output's and what stands before the input."""
-    if other is None:
-        return found
-    if found.input is None:
-        return Bodies(other.input, found.output, (*found.keys, other.keys[0], *other.keys[2:]))
-    return Bodies(found.input, other.output, (*found.keys, other.keys[1]))
