@@ -83,8 +83,10 @@ def answer(counter: TokenCounter, questions: Sequence[Question]) -> list[tuple[E
         outcomes.append(outcome or "estimated")
         if outcome is None:
             sides.setdefault(question.vocabulary, []).extend(_sides_of(question))
+    counts: dict[Vocabulary, Iterator[int]] = {}
     try:
-        counts = {vocabulary: iter(_count(counter, vocabulary, counted)) for vocabulary, counted in sides.items()}
+        for vocabulary, counted in sides.items():
+            counts[vocabulary] = iter(_count(counter, vocabulary, counted))
     except TokensUnavailableError:
         return [(Estimate(question, {}), "unavailable") for question in questions]
     return [

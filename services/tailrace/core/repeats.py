@@ -109,7 +109,7 @@ def _find_needless(members: Mapping[str, Member], estimates: Iterable[str]) -> s
     have_some_below: set[str] = set()
     for member in members.values():
         at = member.parent_id if member.figures else None
-        while at in members and at not in have_some_below:
+        while at is not None and at in members and at not in have_some_below:
             have_some_below.add(at)
             at = members[at].parent_id
     told_from: dict[str, bool] = {}
@@ -122,7 +122,7 @@ def _is_told_from(members: Mapping[str, Member], at: str | None, known: dict[str
     """Whether figures were told at a member or above it. `known`: what was found before."""
     way: dict[str, None] = {}
     found = False
-    while at in members and at not in way:
+    while at is not None and at in members and at not in way:
         if at in known:
             found = known[at]
             break
