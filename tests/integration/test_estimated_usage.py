@@ -1,13 +1,14 @@
 """Estimated usage over a real Postgres: what comes later wins whatever is in memory then, and the sums stay right."""
 
-import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Sequence
 
 import asyncpg
 import pytest
 
+from tailrace.core.vocabularies import Vocabulary
 from tailrace.runtime.tokens import TokenCounter
 from tests.events import Event
 from tests.integration.partition import Partition, open_partition_pool, read_everything, sum_law_differences
@@ -126,25 +127,30 @@ async def test_assemblers_that_take_over_from_each_other_agree(world: World) -> 
     assert not any((await sum_law_differences(world.pool)).values())
 
 
-async def test_much_text_is_counted_while_others_go_on(world: World) -> None:
-    worker = world.worker(tokens=COUNTER)
-    longest = 0.0
+class WatchedCounter(TokenCounter):
+    """Notes how much was counted, and whether beside the event loop."""
 
-    async def watch() -> None:
-        nonlocal longest
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(0)
-            longest = max(longest, loop.time() - before)
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: list[tuple[int, bool]] = []
 
-    world.topic.append([generation("g", input="=" * 900_000)])
+    def count(self, vocabulary: Vocabulary, texts: Sequence[str]) -> list[int]:
+        aside = threading.current_thread() is not threading.main_thread()
+        self.counted.append((sum(map(len, texts)), aside))
+        return super().count(vocabulary, texts)
+
+
+async def test_what_takes_long_to_count_is_counted_beside_the_event_loop(world: World) -> None:
+    counter = WatchedCounter()
+    worker = world.worker(tokens=counter)
     async with worker.running(), world.sink().running():
-        await world.all_applied()
-        watching = asyncio.create_task(watch())
-        world.topic.append([event("generation-update", 5, output="x")])  # a small record, and a large text to count
-        await world.all_applied()
-        watching.cancel()
+        for events in (
+            [generation("first", input="hi")],  # the vocabulary is read
+            [generation("second", input="hi")],
+            [generation("large", input="=" * 100_000)],
+            [event("generation-update", 5, "large", output="hi")],  # a small record, and much text
+        ):
+            world.topic.append(events)
+            await world.all_applied()
 
-    assert await world.pool.fetchval("select input_tokens from observations") > 10_000
-    assert longest < 0.25
+    assert counter.counted == [(13, True), (13, False), (100_011, True), (100_002, True)]
