@@ -3,10 +3,12 @@
 import asyncio
 import gzip
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from tailrace.edge.grpc import grpc_handler
+from tailrace.edge.publisher import RawRecord
 from tailrace.local.ports import free_port
 from tailrace.runtime import http2
 from tests.chaos import client
@@ -64,15 +66,20 @@ async def test_every_other_delivery_goes_over_grpc_and_is_the_same_record(encodi
     assert [record.body for record in edge.publisher.records] == [BODY] * 6
 
 
-async def test_what_is_put_off_is_sent_again() -> None:
+async def test_what_is_put_off_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     edge = EdgeUnderTest()
-    edge.publisher.away = True
-    sending = asyncio.create_task(send(edge, spans(2)))
-    await asyncio.sleep(0.3)
-    edge.publisher.away = False
-    delivered = await sending
+    publish, asked = edge.publisher.publish, 0
 
-    assert delivered.statuses["gRPC UNAVAILABLE"] > 0
+    async def publish_later(records: Sequence[RawRecord]) -> None:
+        nonlocal asked
+        asked += 1
+        edge.publisher.away = asked <= 3
+        await publish(records)
+
+    monkeypatch.setattr(edge.publisher, "publish", publish_later)
+    delivered = await send(edge, spans(2))
+
+    assert delivered.statuses["gRPC UNAVAILABLE"] == 3
     assert delivered.requests == edge.publisher.events == 2
 
 

@@ -135,7 +135,7 @@ _FRAMES: tuple[bytes, ...] = (
     PriorityFrame(3, depends_on=1, stream_weight=1).serialize() * 3_000,
     RstStreamFrame(9, error_code=8).serialize(),
     RstStreamFrame(1, error_code=8).serialize(),
-    DataFrame(0, data=b"x").serialize(),
+    b"\x00\x00\x01\x00\x00\x00\x00\x00\x00x",  # a piece of the body of no request
     DataFrame(2, data=b"x").serialize(),
     DataFrame(1, data=b"").serialize() * 3_000,
     DataFrame(1, data=b"x", pad_length=200, flags=["PADDED"]).serialize(),

@@ -314,6 +314,15 @@ async def test_frames_that_ask_for_nothing_are_bounded(frame: bytes) -> None:
     assert [one.error_code for one in ends] == [ErrorCodes.ENHANCE_YOUR_CALM]
 
 
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 2**24 - 1])
+async def test_a_frame_that_is_too_long_is_refused_before_it_comes(size: int) -> None:
+    async with serving(Echo()) as port, connected(port) as client:
+        client.writer.write(size.to_bytes(3) + b"\x00\x00\x00\x00\x00\x01")
+        frames = await frames_until_closed(client.reader)
+
+    assert [one.error_code for one in frames if isinstance(one, GoAwayFrame)] == [ErrorCodes.FRAME_SIZE_ERROR]
+
+
 async def test_frames_that_requests_explain_are_taken() -> None:
     async with serving(Echo()) as port, connected(port) as client:
         for _ in range(150):

@@ -98,11 +98,11 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or not self._speaks_http2(data):
             return
         self._meter.count(data)
-        if self._meter.head_bytes > MOST_HEAD_BYTES:
-            self.abort()
-            return
-        if self._meter.has_too_many(self._requests):
+        if self._meter.head_bytes > MOST_HEAD_BYTES or self._meter.has_too_many(self._requests):
             self._close(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            return
+        if self._meter.longest > _FRAME_BYTES:
+            self._close(h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
             return
         try:
             for event in self._h2.receive_data(data):

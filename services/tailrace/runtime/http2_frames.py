@@ -18,10 +18,14 @@ _CONTINUATION: Final = 9
 
 
 class FrameMeter:
-    """The frames of one connection. `head_bytes`: of the head that came last, as far as it has begun."""
+    """The frames of one connection. `head_bytes`: of the head that came last, as far as it has begun. `longest`: the size of the largest frame.
+
+    h2 knows these bounds too, but keeps a frame of up to 16 MiB until all of it is there before it says that it is too large.
+    """
 
     def __init__(self) -> None:
         self.head_bytes = 0
+        self.longest = 0
         self._frames = 0
         self._bytes = 0
         self._left = _PREFACE_BYTES
@@ -50,6 +54,7 @@ class FrameMeter:
     def _note(self, size: int, kind: int) -> None:
         self._frames += 1
         self._left = size
+        self.longest = max(self.longest, size)
         if kind == _HEADERS:
             self.head_bytes = size
         elif kind == _CONTINUATION:
