@@ -27,7 +27,13 @@ COUNTER = TokenCounter()
 RECEIVED_US = 1_772_366_400_000_000
 START, END = "2026-03-01T10:00:00Z", "2026-03-01T10:00:01Z"
 CHAT = [{"role": "user", "content": "hello world"}]
-GENERATION = {"model": "gpt-4o-mini", "startTime": START, "endTime": END, "input": CHAT, "output": "hello world"}
+GENERATION: dict[str, Any] = {
+    "model": "gpt-4o-mini",
+    "startTime": START,
+    "endTime": END,
+    "input": CHAT,
+    "output": "hello world",
+}
 # 3 for the message, 1 for its role, 2 for its content, 3 that begin the answer; 2 for the answer.
 ESTIMATE = {"input": 9, "output": 2, "total": 11}
 COST = 9 * Decimal("0.15") / 1_000_000 + 2 * Decimal("0.60") / 1_000_000
@@ -91,7 +97,12 @@ def test_a_generation_without_usage_and_cost_gets_an_estimate_that_says_so() -> 
 
 
 def test_an_embedding_is_counted_by_its_input() -> None:
-    body = {"model": "text-embedding-3-small", "input": ["hello", "world"], "output": [0.5], "endTime": END}
+    body: dict[str, Any] = {
+        "model": "text-embedding-3-small",
+        "input": ["hello", "world"],
+        "output": [0.5],
+        "endTime": END,
+    }
     folding = Folding().fold(event("embedding-create", **body))
 
     assert json.loads(folding.row.usage_details) == {"input": 2, "total": 2}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.fuzz.endpoints import good_body
-from tests.fuzz.grpc_client import TRACE_SERVICE, Call, Headers, frame_message
+from tests.fuzz.grpc_client import TRACE_SERVICE, Call, Ending, Headers, frame_message
 
 _MEGABYTE = 1024 * 1024
 GOOD = frame_message(good_body("otlp protobuf"))
@@ -181,6 +181,6 @@ def strange_frames(draw: DrawFn) -> Call:
 
 
 def strange_ends() -> SearchStrategy[Call]:
-    endings = st.sampled_from(["half closed", "given up", "broken off"])
+    endings: SearchStrategy[Ending] = st.sampled_from(("half closed", "given up", "broken off"))
     sizes = st.sampled_from([1, 7, 16_384])
     return st.tuples(endings, sizes).map(lambda drawn: Call(GOOD, ending=drawn[0], piece_bytes=drawn[1]))

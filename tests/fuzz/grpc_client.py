@@ -166,7 +166,7 @@ class _Talk:
 
 def _head(call: Call, authorization: bytes) -> bytes:
     sent = authorization if call.authorization is None else call.authorization
-    usual = {
+    usual: dict[bytes, bytes] = {
         b":method": b"POST",
         b":path": TRACE_SERVICE,
         b":scheme": b"http",
@@ -176,7 +176,10 @@ def _head(call: Call, authorization: bytes) -> bytes:
         **({b"authorization": sent} if sent else {}),
     }
     names = {name for name, _ in call.headers}
-    pairs = [*((name, value) for name, value in usual.items() if name not in names), *call.headers]
+    pairs: list[tuple[bytes, bytes]] = [
+        *((name, value) for name, value in usual.items() if name not in names),
+        *call.headers,
+    ]
     block = Encoder().encode(sorted(pairs, key=lambda pair: not pair[0].startswith(b":")), huffman=False)
     return HeadersFrame(1, data=block, flags=["END_HEADERS"]).serialize()
 

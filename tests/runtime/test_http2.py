@@ -379,7 +379,7 @@ def test_frames_are_counted_however_the_bytes_come(drawn: list[tuple[int, int]],
         if kind in (1, 9):
             heads.append(size + (heads[-1] if kind == 9 else 0))
     assert vars(torn) == vars(whole)
-    assert (whole.head_bytes, whole._frames) == (heads[-1], len(drawn))
+    assert (whole.head_bytes, whole.frames) == (heads[-1], len(drawn))
 
 
 async def test_a_head_without_end_is_cut_off() -> None:

@@ -18,7 +18,7 @@ _CONTINUATION: Final = 9
 
 
 class FrameMeter:
-    """The frames of one connection. `head_bytes`: of the head that came last, as far as it has begun. `longest`: the size of the largest frame.
+    """The frames of one connection. `head_bytes`: of the head that came last, as far as it has begun. `frames`: how many have begun. `longest`: the size of the largest.
 
     h2 knows these bounds too, but keeps a frame of up to 16 MiB until all of it is there before it says that it is too large.
     """
@@ -26,7 +26,7 @@ class FrameMeter:
     def __init__(self) -> None:
         self.head_bytes = 0
         self.longest = 0
-        self._frames = 0
+        self.frames = 0
         self._bytes = 0
         self._left = _PREFACE_BYTES
         self._begun = b""
@@ -49,10 +49,10 @@ class FrameMeter:
 
     def has_too_many(self, requests: int) -> bool:
         """Whether more frames have come than so many requests and the bytes so far explain."""
-        return self._frames > MOST_SPARE_FRAMES + FRAMES_PER_REQUEST * requests + self._bytes // BYTES_PER_FRAME
+        return self.frames > MOST_SPARE_FRAMES + FRAMES_PER_REQUEST * requests + self._bytes // BYTES_PER_FRAME
 
     def _note(self, size: int, kind: int) -> None:
-        self._frames += 1
+        self.frames += 1
         self._left = size
         self.longest = max(self.longest, size)
         if kind == _HEADERS:
