@@ -7,12 +7,13 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 
+from tests.chaos.calls import RETRIED, Caller, can_be_called
 from tests.chaos.requests import Request
 
 MAX_RETRY_AFTER_SECONDS: Final = 2.0
@@ -22,6 +23,7 @@ PAUSE_SECONDS: Final = 0.3
 
 _ACCEPTED: Final = frozenset({200, 201, 202, 207})
 _RETRIED: Final = frozenset({408, 429, 503})
+_CALL_TAKEN: Final = "gRPC OK"
 
 
 class NotDeliveredError(Exception):
@@ -54,20 +56,29 @@ async def deliver(
     concurrency: int,
     rng: random.Random,
     transport: httpx.AsyncBaseTransport | None = None,
+    grpc_addresses: Sequence[str] = (),
 ) -> Delivered:
-    """Send each request to any of the origins, not before its time in a round of `seconds`. Raises NotDeliveredError."""
+    """Send each request to any of the origins, not before its time in a round of `seconds`; every other one that gRPC carries to one of
+    `grpc_addresses`, each delivery of a body for itself. Raises NotDeliveredError.
+    """
     delivered = Delivered()
     started = time.monotonic()
     waiting = iter(requests)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    caller = Caller(headers, timeout_seconds=TIMEOUT_SECONDS)
     async with httpx.AsyncClient(
         timeout=TIMEOUT_SECONDS, limits=limits, headers=headers, transport=transport
     ) as client:
 
+        def try_once(request: Request) -> Awaitable[tuple[str, float]]:
+            if grpc_addresses and can_be_called(request) and rng.random() < 0.5:
+                return _call(caller, rng.choice(grpc_addresses), request)
+            return _post(client, rng.choice(origins), request)
+
         async def work() -> None:
             for request in waiting:
                 await asyncio.sleep(max(0.0, started + request.at * seconds - time.monotonic()))
-                await _deliver_one(client, origins, request, delivered, rng)
+                await _deliver_one(try_once, request, delivered, rng)
 
         try:
             async with asyncio.TaskGroup() as workers:
@@ -75,19 +86,24 @@ async def deliver(
                     workers.create_task(work())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
+        finally:
+            await caller.close()
     delivered.seconds = time.monotonic() - started
     return delivered
 
 
 async def _deliver_one(
-    client: httpx.AsyncClient, origins: Sequence[str], request: Request, delivered: Delivered, rng: random.Random
+    try_once: Callable[[Request], Awaitable[tuple[str, float]]],
+    request: Request,
+    delivered: Delivered,
+    rng: random.Random,
 ) -> None:
     first = time.monotonic()
     while True:
         started = time.monotonic()
-        status, pause = await _post(client, rng.choice(origins), request)
+        status, pause = await try_once(request)
         delivered.statuses[status] += 1
-        if status.isdecimal() and int(status) in _ACCEPTED:
+        if status == _CALL_TAKEN or (status.isdecimal() and int(status) in _ACCEPTED):
             _note(delivered, request, time.monotonic() - started)
             return
         if time.monotonic() - first > GIVE_UP_SECONDS:
@@ -95,6 +111,14 @@ async def _deliver_one(
                 f"{request.path}: nothing but refusals for {GIVE_UP_SECONDS:.0f} s, the last: {status}"
             )
         await asyncio.sleep(pause * rng.uniform(0.7, 1.3))
+
+
+async def _call(caller: Caller, address: str, request: Request) -> tuple[str, float]:
+    """The same over gRPC: the status by its name."""
+    reply = await caller.call(address, request)
+    if reply.code != "OK" and reply.code not in RETRIED:
+        raise NotDeliveredError(f"gRPC: expected to be taken or put off, got {reply.code} {reply.text[:300]}")
+    return f"gRPC {reply.code}", _pause(reply.retry_seconds)
 
 
 async def _post(client: httpx.AsyncClient, origin: str, request: Request) -> tuple[str, float]:
@@ -115,10 +139,13 @@ async def _post(client: httpx.AsyncClient, origin: str, request: Request) -> tup
 def retry_after(response: httpx.Response) -> float:
     """For how many seconds to wait before the next try."""
     try:
-        asked = float(response.headers.get("retry-after", ""))
+        return _pause(float(response.headers.get("retry-after", "")))
     except ValueError:
         return PAUSE_SECONDS
-    return min(max(asked, PAUSE_SECONDS), MAX_RETRY_AFTER_SECONDS)
+
+
+def _pause(asked: float | None) -> float:
+    return min(max(asked or 0, PAUSE_SECONDS), MAX_RETRY_AFTER_SECONDS)
 
 
 def _note(delivered: Delivered, request: Request, seconds: float) -> None:

@@ -45,6 +45,8 @@ _settings: Final = {
     "TAILRACE_LOG_FORMAT": "text",
     "TAILRACE_AUDIT_INTERVAL_SECONDS": "2",
     "TAILRACE_AUDIT_GRACE_SECONDS": "15",
+    # The reference counts no tokens: what nobody told is unknown to it.
+    "TAILRACE_ESTIMATE_USAGE": "false",
     # Small, so that state is loaded again all the time, and a backlog meets its bound.
     "TAILRACE_MAX_STATE_BYTES": str(1024 * 1024),
     "TAILRACE_MAX_UNAPPLIED_BYTES": str(2 * 1024 * 1024),
@@ -86,6 +88,7 @@ class Cluster:
         self.keep = False
         self._settings = settings
         self._urls: dict[str, str] = {}
+        self._grpc_ports: dict[str, int] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -105,6 +108,11 @@ class Cluster:
     def urls(self, role: str) -> list[str]:
         """The addresses of edges or queries."""
         return [self._urls[member.name] for member in self.of(role)]
+
+    @property
+    def grpc_addresses(self) -> list[str]:
+        """Where the edges take OTLP over gRPC."""
+        return [f"127.0.0.1:{self._grpc_ports[member.name]}" for member in self.of("edge")]
 
     async def start(self, sizes: Sizes) -> None:
         """Start everything and wait until it is ready."""
@@ -282,6 +290,10 @@ class Cluster:
         probe_port, http_port = free_port(), free_port()
         self._urls[name] = f"http://127.0.0.1:{http_port}"
         ports = {"TAILRACE_PROBE_PORT": str(probe_port), "TAILRACE_HTTP_PORT": str(http_port)}
+        if role == "edge":
+            grpc_port = free_port()
+            self._grpc_ports[name] = grpc_port
+            ports["TAILRACE_EDGE_GRPC_PORT"] = str(grpc_port)
         program = Program(
             name=name,
             command=[sys.executable, "-m", "tailrace", role],

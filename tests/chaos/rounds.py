@@ -183,6 +183,7 @@ async def _attack(round_: Round) -> Delivered:
             seconds=scenario.seconds,
             concurrency=scenario.concurrency,
             rng=round_.rng,
+            grpc_addresses=cluster.grpc_addresses,
         )
     )
     acting = asyncio.create_task(scenario.act(round_))

@@ -105,7 +105,10 @@ def test_members_on_a_circle_repeat_nothing_and_pass_nothing_on() -> None:
 
 _ids = st.sampled_from("abcdefgh")
 _figures = st.sampled_from([Figures(), CALL, OTHER, CALL.plus(OTHER), Figures(given_cost=Decimal("0.5"))])
-_traces = st.dictionaries(_ids, st.builds(Member, st.none() | _ids, _figures, st.booleans()))
+_told = st.tuples(st.none() | _ids, _figures, st.booleans()).map(lambda drawn: Member(*drawn))
+_any = st.tuples(_told, st.booleans()).map(lambda drawn: drawn[0]._replace(is_estimate=drawn[1]))
+_told_traces = st.dictionaries(_ids, _told)
+_traces = st.dictionaries(_ids, _any)
 
 
 @given(_traces, st.randoms(use_true_random=False))
@@ -116,7 +119,7 @@ def test_the_order_of_the_members_tells_nothing(trace: dict[str, Member], rng: r
     assert find_repeats(dict(shuffled)) == find_repeats(trace)
 
 
-@given(_traces)
+@given(_told_traces)
 def test_every_repeat_has_figures_below_it_that_it_repeats(trace: dict[str, Member]) -> None:
     for id_ in find_repeats(trace):
         below = _below(trace, id_)
@@ -124,7 +127,7 @@ def test_every_repeat_has_figures_below_it_that_it_repeats(trace: dict[str, Memb
         assert trace[id_].is_declared or trace[id_].figures.repeats(below)
 
 
-@given(_traces)
+@given(_told_traces)
 def test_what_has_nothing_to_repeat_counts(trace: dict[str, Member]) -> None:
     leaves = trace.keys() - {one.parent_id for one in trace.values()}
 
@@ -147,6 +150,69 @@ def _is_on_circle(trace: dict[str, Member], id_: str) -> bool:
             return True
         here = trace[here].parent_id if here in trace else None
     return False
+
+
+def estimate(parent: str | None, figures: Figures = OTHER) -> Member:
+    return Member(parent, figures, is_estimate=True)
+
+
+def test_an_estimate_counts_where_nobody_told_anything() -> None:
+    trace = {"chain": member(None), "one": estimate("chain"), "two": estimate("chain", CALL)}
+
+    assert find_repeats(trace) == set()
+
+
+def test_an_estimate_gives_way_to_what_was_told_anywhere_below_it() -> None:
+    trace = {"outer": estimate(None), "step": member("outer"), "call": member("step", CALL)}
+
+    assert find_repeats(trace) == {"outer"}
+
+
+def test_an_estimate_gives_way_to_what_was_told_anywhere_above_it() -> None:
+    trace = {"agent": member(None, CALL), "step": member("agent"), "call": estimate("step")}
+
+    assert find_repeats(trace) == {"call"}
+
+
+def test_of_two_estimates_of_one_call_the_lower_counts() -> None:
+    trace = {"outer": estimate(None), "inner": estimate("outer")}
+
+    assert find_repeats(trace) == {"outer"}
+
+
+def test_what_was_told_is_no_repeat_of_an_estimate() -> None:
+    trace = {"agent": member(None, CALL, declared=True), "call": estimate("agent", CALL)}
+
+    assert find_repeats(trace) == {"call"}
+
+
+@given(_traces)
+def test_estimates_change_nothing_for_what_was_told(trace: dict[str, Member]) -> None:
+    bare = {id_: one._replace(figures=NO_FIGURES) if one.is_estimate else one for id_, one in trace.items()}
+    told = {id_ for id_, one in trace.items() if not one.is_estimate}
+
+    assert find_repeats(trace) & told == find_repeats(bare) & told
+
+
+@given(_traces)
+def test_an_estimate_counts_exactly_if_it_is_alone_on_its_way_up_and_down(trace: dict[str, Member]) -> None:
+    repeats = find_repeats(trace)
+
+    for id_, one in trace.items():
+        if one.is_estimate:
+            told_above = any(trace[at].figures and not trace[at].is_estimate for at in _above(trace, id_))
+            some_below = any(other.figures and id_ in _above(trace, at) for at, other in trace.items())
+            assert (id_ in repeats) == (told_above or some_below)
+
+
+def _above(trace: dict[str, Member], id_: str) -> set[str]:
+    """All ancestors; on a circle of parents itself too."""
+    found: set[str] = set()
+    at = trace[id_].parent_id
+    while at in trace and at not in found:
+        found.add(at)
+        at = trace[at].parent_id
+    return found
 
 
 def test_no_figures_are_false() -> None:

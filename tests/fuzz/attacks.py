@@ -4,16 +4,26 @@ A class is named after what is wrong. What is sent is mostly right, so that it c
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.fuzz import bodies, protobuf
 from tests.fuzz.endpoints import ENDPOINTS, Endpoint, good_body, request_to
+from tests.fuzz.grpc_attacks import (
+    GOOD,
+    calls_of,
+    compressed_calls,
+    strange_ends,
+    strange_frames,
+    strange_heads,
+    strange_messages,
+)
+from tests.fuzz.grpc_client import Call
 from tests.fuzz.http import Request
 from tests.fuzz.sizes import large_bodies
-from tests.fuzz.transport import compressed, strange_authorization, strange_http
+from tests.fuzz.transport import AUTHORIZATIONS, compressed, strange_authorization, strange_http
 from tests.fuzz.values import ANYTHING, NUMBERS, TEXTS, TIMES, Pairs, deep, encode
 from tests.fuzz.values import Literal as Json
 
@@ -23,9 +33,9 @@ _MEGABYTE = 1024 * 1024
 class Attack(NamedTuple):
     """A class of bad requests to an endpoint. `weight`: the share of the usual number of examples that it is worth."""
 
-    endpoint: Endpoint
+    endpoint: Endpoint | Literal["otlp grpc"]
     name: str
-    requests: SearchStrategy[Request]
+    requests: SearchStrategy[Request] | SearchStrategy[Call]
     weight: float = 1.0
 
     @property
@@ -36,7 +46,27 @@ class Attack(NamedTuple):
 
 def all_attacks() -> list[Attack]:
     """Every class against every endpoint that it can be sent to."""
-    return [attack for endpoint in ENDPOINTS for attack in _attacks_on(endpoint)]
+    return [*(attack for endpoint in ENDPOINTS for attack in _attacks_on(endpoint)), *_attacks_on_grpc()]
+
+
+def _attacks_on_grpc() -> list[Attack]:
+    def attack(name: str, calls: SearchStrategy[Call], weight: float = 1.0) -> Attack:
+        return Attack("otlp grpc", name, calls, weight)
+
+    keys = st.sampled_from([key for key in AUTHORIZATIONS if len(key) < 10_000])
+    return [
+        attack("protobuf shapes", calls_of(protobuf.nearly_requests())),
+        attack("wrong types", calls_of(_protobuf_spans(ANYTHING))),
+        attack("texts and ids", calls_of(_protobuf_spans(TEXTS))),
+        attack("damaged bytes", calls_of(_damaged(good_body("otlp protobuf")))),
+        attack("size", calls_of(large_bodies("otlp protobuf")), 0.3),
+        attack("messages", strange_messages(), 2),
+        attack("compression", compressed_calls(), 2),
+        attack("heads", strange_heads(), 2),
+        attack("frames", strange_frames(), 4),
+        attack("ends", strange_ends()),
+        attack("authorization", keys.map(lambda key: Call(GOOD, authorization=key, is_legal=key == key.strip()))),
+    ]
 
 
 def _attacks_on(endpoint: Endpoint) -> list[Attack]:

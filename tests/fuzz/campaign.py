@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tailrace.core.model import DiscardReason
 from tests.e2e.stack import Credentials
 from tests.fuzz.attacks import Attack, all_attacks
+from tests.fuzz.grpc_client import Call, exchange_call
 from tests.fuzz.http import Request, exchange
 from tests.fuzz.neighbour import PROJECT, Neighbour
 from tests.fuzz.readback import Readback
@@ -46,11 +47,11 @@ def run_campaign(
     attacks = all_attacks()
     projects = target.create_projects([PROJECT, *(attack.project for attack in attacks)])
     verdict, started = Verdict(), time.monotonic()
-    neighbour = Neighbour(target.port, projects[PROJECT])
+    neighbour = Neighbour(target.port, target.grpc_port, projects[PROJECT])
     neighbour.start()
     for number in range(first_seed, first_seed + 1_000_000):
         for attack in attacks:
-            _send(attack, target.port, projects[attack.project], verdict, (number, examples))
+            _send(attack, target, projects[attack.project], verdict, (number, examples))
         tell(f"seed {number}: {verdict.requests} requests, {len(verdict.violations)} violations")
         if time.monotonic() - started >= seconds:
             break
@@ -60,7 +61,7 @@ def run_campaign(
     return _report(target, projects, verdict, conservation, most=20 if seconds else 2)
 
 
-def _send(attack: Attack, port: int, credentials: Credentials, verdict: Verdict, size: tuple[int, int]) -> None:
+def _send(attack: Attack, target: Target, credentials: Credentials, verdict: Verdict, size: tuple[int, int]) -> None:
     number, examples = size
     authorization = basic(credentials)
 
@@ -73,8 +74,11 @@ def _send(attack: Attack, port: int, credentials: Credentials, verdict: Verdict,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     )
     @given(attack.requests)
-    def send(request: Request) -> None:
-        verdict.judge(attack, request, exchange(port, request, authorization=authorization))
+    def send(request: Request | Call) -> None:
+        if isinstance(request, Call):
+            verdict.judge_call(attack, request, exchange_call(target.grpc_port, request, authorization=authorization))
+        else:
+            verdict.judge(attack, request, exchange(target.port, request, authorization=authorization))
 
     send()
 

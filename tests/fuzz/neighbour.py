@@ -9,6 +9,7 @@ from tests.e2e.read import reading
 from tests.e2e.stack import Credentials
 from tests.fuzz import bodies, protobuf
 from tests.fuzz.endpoints import INGESTION_PATH, SCORES_PATH, TRACES_PATH
+from tests.fuzz.grpc_client import Call, exchange_call, frame_message
 from tests.fuzz.http import Answer, Request, exchange
 from tests.fuzz.target import basic
 from tests.fuzz.values import encode
@@ -25,9 +26,10 @@ _NAMES = {"same-name", "step"}
 class Neighbour(threading.Thread):
     """Sends until `finish`. Its ids are those that the attacks use too."""
 
-    def __init__(self, port: int, credentials: Credentials) -> None:
+    def __init__(self, port: int, grpc_port: int, credentials: Credentials) -> None:
         super().__init__(name="neighbour", daemon=True)
         self._port = port
+        self._grpc_port = grpc_port
         self._credentials = credentials
         self._stopped = threading.Event()
         self.rounds = 0
@@ -36,7 +38,10 @@ class Neighbour(threading.Thread):
     def run(self) -> None:
         while not self._stopped.wait(_PAUSE_SECONDS) and self.fault is None:
             for request in _round(self.rounds):
-                self.fault = self.fault or self._send(request)
+                if request.target == TRACES_PATH and self.rounds % 2:
+                    self.fault = self.fault or self._call(request.body)
+                else:
+                    self.fault = self.fault or self._send(request)
             self.rounds += 1
 
     def finish(self) -> None:
@@ -78,6 +83,17 @@ class Neighbour(threading.Thread):
         if answer is None or answer.status not in (200, 207) or json.loads(answer.body).get("errors"):
             return f"a good request was answered {answer}"
         return None
+
+    def _call(self, message: bytes) -> str | None:
+        """The same over gRPC."""
+        call, answer = Call(frame_message(message)), None
+        for _ in range(_TRIES):
+            answer = exchange_call(self._grpc_port, call, authorization=basic(self._credentials))
+            if answer.status not in ("8", "14"):
+                break
+            time.sleep(1)
+        good = answer is not None and answer.status == "0" and answer.body == frame_message(b"")
+        return None if good else f"a good call was answered {answer}"
 
 
 def _span_id(number: int) -> bytes:

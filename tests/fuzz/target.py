@@ -31,12 +31,13 @@ _faults = ("Traceback (most recent call last)", '"level":"error"', '"level":"cri
 
 
 class Target:
-    """A stack under attack. Writes go to the edge's port, reads to the origin of `stack`."""
+    """A stack under attack. Writes go to the edge's ports, reads to the origin of `stack`."""
 
     def __init__(self, stack: Stack, settings: Settings, edge_pid: int, edge_probe_port: int) -> None:
         self.stack = stack
         self.settings = settings
         self.port = settings.process.http_port
+        self.grpc_port = settings.edge.grpc_port or 0
         self._edge_pid = edge_pid
         self._edge_probe_port = edge_probe_port
         self._data = DataDir.at(str(stack.folder))
@@ -96,12 +97,13 @@ def running_target() -> Generator[Target]:
     """A stack with an empty data folder, and an edge of its own."""
     with running_stack() as stack:
         settings = attach(load_settings({"TAILRACE_DATA_DIR": str(stack.folder)}))
-        process = msgspec.structs.replace(settings.process, http_port=free_port())
-        settings = msgspec.structs.replace(settings, process=process)
+        ports = msgspec.structs.replace(settings.process, http_port=free_port())
+        edge = msgspec.structs.replace(settings.edge, grpc_port=free_port())
+        settings = msgspec.structs.replace(settings, process=ports, edge=edge)
         (program,) = service_programs(settings, DataDir.at(str(stack.folder)), ("edge",))
         assert program.probe_port is not None
-        with running(program) as edge:
-            yield Target(stack, settings, edge.pid, program.probe_port)
+        with running(program) as process:
+            yield Target(stack, settings, process.pid, program.probe_port)
 
 
 def basic(credentials: Credentials) -> bytes:

@@ -156,7 +156,7 @@ def strange_http(draw: DrawFn, endpoint: Endpoint) -> Request:
             return request._replace(framing=draw(st.sampled_from(_FRAMINGS)))
 
 
-_AUTHORIZATIONS = (
+AUTHORIZATIONS = (
     *(
         b"",
         b" ",
@@ -191,4 +191,4 @@ _AUTHORIZATIONS = (
 
 def strange_authorization(endpoint: Endpoint) -> SearchStrategy[Request]:
     good = request_to(endpoint, good_body(endpoint))
-    return st.sampled_from(_AUTHORIZATIONS).map(lambda value: good._replace(authorization=value))
+    return st.sampled_from(AUTHORIZATIONS).map(lambda value: good._replace(authorization=value))

@@ -5,9 +5,15 @@ from collections import Counter, defaultdict
 from typing import Any, NamedTuple, cast
 
 from tests.fuzz.attacks import Attack
+from tests.fuzz.grpc_client import Answer as CallAnswer
+from tests.fuzz.grpc_client import Call, shown
 from tests.fuzz.http import Answer, Request
 
 _SHOWN_BYTES = 300
+_STATUSES = {0, 3, 4, 7, 8, 12, 14, 16}
+"""OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED."""
+
+_LATER = {8, 14}
 
 
 class Violation(NamedTuple):
@@ -39,6 +45,28 @@ class Verdict:
             self.violations.append(Violation(rule, attack.project, _shown(request), _shown(answer)))
         elif answer is not None and answer.status in (200, 207):
             self.accepted[attack.project] += _acknowledged(answer)
+
+    def judge_call(self, attack: Attack, call: Call, answer: CallAnswer) -> None:
+        """The same of a call over gRPC, whose answers tell no number of events."""
+        self.statuses[attack.endpoint, attack.name][answer.status] += 1
+        rule = broken_rule_of_call(call, answer)
+        if rule:
+            shown_answer = repr(answer._replace(body=answer.body[:_SHOWN_BYTES]))[:1500]
+            self.violations.append(Violation(rule, attack.project, shown(call), shown_answer))
+
+
+def broken_rule_of_call(call: Call, answer: CallAnswer) -> str | None:
+    """The rule that the answer to a call breaks, None when it is good."""
+    status = answer.status
+    if not status.isdecimal():
+        return "every legal call is answered" if call.must_be_answered and status != "http 415" else None
+    if int(status) not in _STATUSES:
+        return "no status but those that OTLP has a meaning for"
+    if call.authorization is not None and status == "0":
+        return "nobody writes without a key"
+    if int(status) in _LATER and "grpc-status-details-bin" not in answer.headers:
+        return "who may come again hears when"
+    return None if status == "0" or answer.headers.get("grpc-message") else "every refusal says its reason"
 
 
 def broken_rule(request: Request, answer: Answer | None) -> str | None:

@@ -14,6 +14,7 @@ from tailrace.core.pricing import load_price_table
 from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.resources import schemas
+from tailrace.runtime.tokens import TokenCounter
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
@@ -29,14 +30,20 @@ class Partition:
     """One partition of a database, 0 unless told: a raw log in a list, an owner, and a sink."""
 
     def __init__(
-        self, pool: asyncpg.Pool, number: int = 0, *, max_state_bytes: int = 1 << 30, max_spans: int = 50_000
+        self,
+        pool: asyncpg.Pool,
+        number: int = 0,
+        *,
+        max_state_bytes: int = 1 << 30,
+        max_spans: int = 50_000,
+        tokens: TokenCounter | None = None,
     ) -> None:
         self.pool = pool
         self.number = number
         self.raw: list[RawRecord] = []
         self.assembled: list[bytes] = []
         self.repository = AssemblerRepository(pool)
-        self.prices = PriceList(PRICES, OwnModelStore(pool, kept_days=8))
+        self.prices = PriceList(PRICES, OwnModelStore(pool, kept_days=8), tokens=tokens)
         self.folder: BatchFolder | None = None
         self._limits = (max_state_bytes, max_spans)
         self._position = 0

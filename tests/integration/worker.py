@@ -19,6 +19,7 @@ from tailrace.runtime.probes import Health
 from tailrace.runtime.raw_record import RawGoneError, RawOrigin
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Processing
+from tailrace.runtime.tokens import TokenCounter
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.writer import PartitionWriter
@@ -41,6 +42,7 @@ class Worker:
         limits: Processing | None = None,
         repository: Repository | None = None,
         prices: PriceTable = PRICES,
+        tokens: TokenCounter | None = None,
     ) -> None:
         self._topic = topic
         self.log = FakeRawLog(topic)
@@ -49,7 +51,7 @@ class Worker:
         self.health = Health("assembler", stall_seconds=60, clock=self.clock)
         self.health.started()
         self.repository = repository or Repository(pool)
-        price_list = PriceList(prices, OwnModelStore(pool, kept_days=8))
+        price_list = PriceList(prices, OwnModelStore(pool, kept_days=8), tokens=tokens)
         self.tools = Tools(
             log=self.log,
             repository=self.repository,
@@ -146,8 +148,11 @@ class World:
         limits: Processing | None = None,
         repository: Repository | None = None,
         prices: PriceTable = PRICES,
+        tokens: TokenCounter | None = None,
     ) -> Worker:
-        worker = Worker(self.pool, self.topic, self.topics, limits=limits, repository=repository, prices=prices)
+        worker = Worker(
+            self.pool, self.topic, self.topics, limits=limits, repository=repository, prices=prices, tokens=tokens
+        )
         self._workers.append(worker)
         return worker
 

@@ -1,6 +1,7 @@
 """HTTP/2 is bounded in what it holds, and keeps what is under way when it ends. The client is h2 on a plain socket, so that it may misbehave."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,11 +12,24 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.local.ports import free_port
 from tailrace.runtime import http2, http2_connection
 from tailrace.runtime.http2_connection import MOST_RESETS, MOST_STREAMS, WINDOW_BYTES
+from tailrace.runtime.http2_frames import MOST_SPARE_FRAMES, FrameMeter
 from tailrace.runtime.http2_stream import Answer, Receive
 
 HEAD = [(":method", "POST"), (":path", "/echo"), (":scheme", "http"), (":authority", "x")]
@@ -274,6 +288,98 @@ async def test_who_only_gives_up_requests_is_sent_away() -> None:
 
     (told,) = [event for event in client.events if isinstance(event, h2.events.ConnectionTerminated)]
     assert told.error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+_FLOODS = {
+    "pings": PingFrame(0, opaque_data=b"8 bytes!").serialize(),
+    "settings": SettingsFrame(0, settings={}).serialize(),
+    "windows": WindowUpdateFrame(0, window_increment=1).serialize(),
+    "priorities": PriorityFrame(3, depends_on=1, stream_weight=1).serialize(),
+    "unknown frames": b"\x00\x00\x00\x5a\x00\x00\x00\x00\x00",
+    "empty pieces of a body": DataFrame(1, data=b"").serialize(),
+    "tiny pieces of a body": DataFrame(1, data=b"x").serialize(),
+}
+
+
+@pytest.mark.parametrize("frame", _FLOODS.values(), ids=_FLOODS.keys())
+async def test_frames_that_ask_for_nothing_are_bounded(frame: bytes) -> None:
+    echo = Echo()
+    async with serving(echo) as port, connected(port) as client:
+        client.h2.send_headers(1, HEAD)
+        await client.flush()
+        client.writer.write(frame * (MOST_SPARE_FRAMES * 3))
+        frames = await frames_until_closed(client.reader)
+
+    ends = [one for one in frames if isinstance(one, GoAwayFrame)]
+    assert [one.error_code for one in ends] == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 2**24 - 1])
+async def test_a_frame_that_is_too_long_is_refused_before_it_comes(size: int) -> None:
+    async with serving(Echo()) as port, connected(port) as client:
+        client.writer.write(size.to_bytes(3) + b"\x00\x00\x00\x00\x00\x01")
+        frames = await frames_until_closed(client.reader)
+
+    assert [one.error_code for one in frames if isinstance(one, GoAwayFrame)] == [ErrorCodes.FRAME_SIZE_ERROR]
+
+
+async def test_frames_that_requests_explain_are_taken() -> None:
+    async with serving(Echo()) as port, connected(port) as client:
+        for _ in range(150):
+            for _ in range(10):
+                client.h2.ping(b"8 bytes!")
+            assert (await client.answer(await client.ask(b"x" * 300)))[0] == b"300"
+
+
+async def test_pieces_that_come_after_a_refusal_are_nobodys_fault() -> None:
+    """A large body is under way when its request is answered; the others of the channel must not bear it."""
+    echo = Echo(reads=False)
+    async with serving(echo) as port, connected(port) as client:
+        for number in range(3):
+            stream_id = client.h2.get_next_available_stream_id()
+            client.h2.send_headers(stream_id, HEAD)
+            await client.flush()
+            await client.until(h2.events.StreamReset, stream_id)
+            pieces = [DataFrame(stream_id, data=b"x" * 16_000).serialize()] * 14
+            client.writer.write(b"".join(pieces))
+            await client.writer.drain()
+            echo.reads = number < 1
+            assert (await client.answer(await client.ask(b"abc")))[0] == (b"3" if echo.reads else b"0")
+            echo.reads = False
+
+
+async def test_a_table_of_heads_is_no_larger_than_we_say() -> None:
+    async with serving(Echo()) as port, connected(port, {SettingCodes.HEADER_TABLE_SIZE: 2**32 - 1}) as client:
+        assert (await client.answer(await client.ask(b"abc")))[0] == b"3"
+        decoder = client.h2.decoder
+
+        assert decoder.header_table_size <= 4096
+
+
+async def test_who_asks_for_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2_connection, "MOST_HEAD_SECONDS", 0.5)
+    async with serving(Echo()) as port, connected(port) as client:
+        await client.until(h2.events.ConnectionTerminated)
+        await client.until_closed()
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), max_size=20), st.randoms(use_true_random=False))
+def test_frames_are_counted_however_the_bytes_come(drawn: list[tuple[int, int]], rng: random.Random) -> None:
+    frames = [size.to_bytes(3) + bytes((kind, 0, 0, 0, 0, 1)) + b"x" * size for kind, size in drawn]
+    data = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames)
+    whole, torn = FrameMeter(), FrameMeter()
+    whole.count(data)
+    while data:
+        end = rng.randint(1, len(data))
+        torn.count(data[:end])
+        data = data[end:]
+
+    heads = [0]
+    for kind, size in drawn:
+        if kind in (1, 9):
+            heads.append(size + (heads[-1] if kind == 9 else 0))
+    assert vars(torn) == vars(whole)
+    assert (whole.head_bytes, whole.frames) == (heads[-1], len(drawn))
 
 
 async def test_a_head_without_end_is_cut_off() -> None:

@@ -38,6 +38,7 @@ from tailrace.runtime.log import configure_logging
 from tailrace.runtime.postgres import open_pool
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
+from tailrace.runtime.tokens import token_counter
 from tailrace.wire.topics import topics_of
 
 
@@ -172,7 +173,11 @@ async def _rebuild(tools: Tools, spans: Mapping[int, Bounds], partitions: int) -
         # What projects wrote of their own models is not rebuilt: it is asked of the live tables.
         own_models = OwnModelStore(live, kept_days=settings.kafka.retention_days + 1)
         manner = Manner(
-            prices=PriceList(load_price_table((schemas() / "prices.json").read_bytes()), own_models),
+            prices=PriceList(
+                load_price_table((schemas() / "prices.json").read_bytes()),
+                own_models,
+                tokens=token_counter(settings.processing),
+            ),
             limits=settings.processing,
             topics=topics_of(settings.kafka.topic_prefix),
             partitions=partitions,

@@ -287,12 +287,21 @@ class BatchFolder:
         rejects = list(one.mapped.rejects)
         overflow = await self._aside(one.record, self._apply_changes, fold, one.mapped.changes)
         rejects += rejects_without_room(overflow, len(rejects), one.record.value, self._max_spans)
+        await self._estimate_usage(fold)
         for trace in fold.shrunk_traces():
             await self._refresh_extremes(trace)
         turned = await self._aside(one.record, fold.find_turned)
         for keys in EntityKeys(set(), turned, set()).slices(LOADED_KEYS):
             await self._load_slice(keys)
         return await self._aside(one.record, fold.finish), rejects
+
+    async def _estimate_usage(self, fold: Fold) -> None:
+        """Count tokens where nobody told them: beside the event loop if that takes long, as it may for a small change of a large text."""
+        if fold.counting_takes_long:
+            self.steps += 1
+            await asyncio.to_thread(fold.estimate_usage)
+        else:
+            fold.estimate_usage()
 
     def _apply_changes(self, fold: Fold, changes: Sequence[Change]) -> list[str]:
         """Apply those that there is room for; returns the ids of the others."""
@@ -358,6 +367,7 @@ class BatchFolder:
         shared = self._shared_rows(record.offset, folded)
         metrics.assembler_folded.labels(headers.kind).inc(applied)
         self._prices.count_unknown(folded.unknown)
+        self._prices.count_estimates(folded.estimates)
         for reject in rejects:
             metrics.assembler_dead.labels(reject.reason).inc()
         return assemble_record(self.epoch, origin, folded, shared, (letters, counts))

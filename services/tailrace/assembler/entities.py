@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tailrace.assembler.attributes import attribute_text
+from tailrace.assembler.estimates import Estimate, lacks_usage
 from tailrace.assembler.price_list import PricesOfProject
 from tailrace.core.charging import Priced, charge_usage
 from tailrace.core.contributions import NOTHING, ZERO, Amounts, Contributions, Place, minute_of
@@ -57,7 +58,10 @@ class PricingInputs(NamedTuple):
 
 @dataclass(slots=True)
 class ObservationState:
-    """One observation. `day`, `created_us`: fixed at first sight. `is_repeat`: left out of sums. `last_origin`: the raw record that touched it last."""
+    """One observation. `day`, `created_us`: fixed at first sight. `is_repeat`: left out of sums. `last_origin`: the raw record that touched it last.
+
+    `estimate`: what was last counted for want of a usage.
+    """
 
     project_id: str
     trace_id: str
@@ -69,6 +73,7 @@ class ObservationState:
     priced: Priced = _unpriced
     is_repeat: bool = False
     last_origin: int = -1
+    estimate: Estimate | None = None
 
     @property
     def start_us(self) -> int:
@@ -154,8 +159,20 @@ class ObservationState:
 
     @property
     def usage(self) -> dict[str, int]:
+        """What was told, else what was estimated."""
         usage: dict[str, int] | None = self.folded.values.get("usage_details")
-        return usage or {}
+        return usage or ({} if self.estimate is None else self.estimate.usage)
+
+    @property
+    def shown_estimate(self) -> Estimate | None:
+        """The estimate that its usage is; None if it was told, or there is none."""
+        estimate = self.estimate
+        return estimate if estimate and estimate.usage and not self.folded.values.get("usage_details") else None
+
+    @property
+    def may_need_estimate(self) -> bool:
+        """Whether its estimate is to be looked at after a change."""
+        return self.estimate is not None or lacks_usage(self.folded.values)
 
     @property
     def sums(self) -> Sums:
@@ -181,7 +198,13 @@ class ObservationState:
         values = self.folded.values
         given = self.priced.total_cost if values.get("provided_cost_details") else None
         figures = Figures(*self.sums, given or ZERO)
-        return Member(values.get("parent_observation_id"), figures, self.is_declared_repeat, self.is_repeat)
+        return Member(
+            values.get("parent_observation_id"),
+            figures,
+            self.is_declared_repeat,
+            self.is_repeat,
+            bool(self.shown_estimate),
+        )
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Seen, TraceState, day_of
+from tailrace.assembler.estimates import SHORT_CHARACTERS, Estimate, Outcome, Question, answer, question_of
 from tailrace.assembler.price_list import PriceList, PricesOfProject
 from tailrace.assembler.rows import observation_body_row, observation_row, score_row, trace_body_row, trace_row
 from tailrace.assembler.state import ObservationKey, PartitionState, SessionKey, SharedKeys, TraceKey, UserKey
@@ -58,7 +59,7 @@ class FoldedRecord:
     """What one raw record did.
 
     `bytes`: what the entities of the rows weigh in memory. `deltas`: changes of cost parts. `unknown`: how many observations were given no
-    price, by project and model.
+    price, by project and model. `estimates`: how many usages were to be estimated, by what became of it.
     """
 
     observations: list[ObservationRow] = field(default_factory=list[ObservationRow])
@@ -71,6 +72,7 @@ class FoldedRecord:
     users: list[tuple[UserKey, Seen]] = field(default_factory=list[tuple[UserKey, Seen]])
     sessions: list[tuple[SessionKey, Seen]] = field(default_factory=list[tuple[SessionKey, Seen]])
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    estimates: Counter[Outcome] = field(default_factory=Counter[Outcome])
 
     def wants(self) -> SharedKeys:
         """The shared rows that must be in memory before the totals can be told."""
@@ -85,13 +87,14 @@ class Overflow(NamedTuple):
 
 
 class Fold:
-    """The fold of one raw record: `apply` each change, `find_turned`, then `finish`."""
+    """The fold of one raw record: `apply` each change, `estimate_usage`, `find_turned`, then `finish`."""
 
     def __init__(
         self, state: PartitionState, prices: PriceList, *, origin: int, received_us: int, max_spans: int
     ) -> None:
         self._state = state
         self._prices = prices.as_of(received_us)
+        self._tokens = prices.tokens
         self._origin = origin
         self._received_us = received_us
         self._max_spans = max_spans
@@ -99,6 +102,8 @@ class Fold:
         self._observations: dict[int, tuple[ObservationState, bool]] = {}
         self._scores: dict[int, ScoreState] = {}
         self._unknown: Counter[tuple[str, str]] = Counter()
+        self._untold: dict[int, ObservationState] = {}
+        self._estimates: Counter[Outcome] = Counter()
         self._users: list[tuple[UserKey, Seen]] = []
         self._sessions: list[tuple[SessionKey, Seen]] = []
 
@@ -123,6 +128,28 @@ class Fold:
         """Traces whose first start or last end has moved inwards: the caller looks up the other observations' extremes."""
         return [touch.state for touch in self._touched.values() if touch.shrunk]
 
+    @property
+    def counting_takes_long(self) -> bool:
+        """Whether `estimate_usage` would keep an event loop from others."""
+        tokens = self._tokens
+        asked = [question for _, question in self._open_questions() if question is not None]
+        if tokens is None or not asked:
+            return False
+        is_long = sum(question.characters for question in asked) > SHORT_CHARACTERS
+        return is_long or not all(tokens.is_ready(question.vocabulary) for question in asked)
+
+    def estimate_usage(self) -> None:
+        """Estimate the usage of what this record has touched and nobody told it of, and let go of estimates that were told since."""
+        questions = self._open_questions()
+        asked = [question for _, question in questions if question is not None]
+        answers = iter(answer(self._tokens, asked) if self._tokens is not None and asked else ())
+        for state, question in questions:
+            estimate = None
+            if question is not None:
+                estimate, outcome = next(answers)
+                self._estimates[outcome] += 1
+            self._set_estimate(state, estimate)
+
     def find_turned(self) -> set[ObservationKey]:
         """Find what this record makes a repeat of others, or one no more; returns those that must be loaded before `finish`."""
         missing: set[ObservationKey] = set()
@@ -143,7 +170,9 @@ class Fold:
 
     def finish(self) -> FoldedRecord:
         """The rows as they are after this record, and what it does to the windows."""
-        result = FoldedRecord(users=self._users, sessions=self._sessions, unknown=self._unknown)
+        result = FoldedRecord(
+            users=self._users, sessions=self._sessions, unknown=self._unknown, estimates=self._estimates
+        )
         for touch in self._touched.values():
             self._turn(touch)
             self._finish_trace(touch, result)
@@ -234,9 +263,34 @@ class Fold:
         if trace.members is not None:
             trace.members[state.id] = state.as_member()
         touch.changed = True
+        if state.may_need_estimate:
+            self._untold[id(state)] = state
         state.updated_us, state.last_origin = self._received_us, self._origin
         _, before = self._observations.get(id(state), (state, False))
         self._observations[id(state)] = (state, before or body_changed)
+
+    def _open_questions(self) -> list[tuple[ObservationState, Question | None]]:
+        """The touched observations whose estimate is not the one that they should have, and what to count for it."""
+        found: list[tuple[ObservationState, Question | None]] = []
+        for state in self._untold.values():
+            question = None if self._tokens is None else question_of(state.folded.values)
+            if question != (None if state.estimate is None else state.estimate.question):
+                found.append((state, question))
+        return found
+
+    def _set_estimate(self, state: ObservationState, estimate: Estimate | None) -> None:
+        """Give an observation another estimate, with the price that follows from it; its trace has it in its sums."""
+        trace = self._touched[state.project_id, state.trace_id].state
+        prices = self._prices.of_project(state.project_id)
+        inputs = state.inputs_of_price(prices)
+        place, amounts = state.place, state.amounts()
+        state.estimate = estimate
+        if state.inputs_of_price(prices) != inputs:
+            state.price(prices)
+        add_amounts(trace.contributions, place, amounts.negated())
+        add_amounts(trace.contributions, state.place, state.amounts())
+        if trace.members is not None:
+            trace.members[state.id] = state.as_member()
 
     def _turn(self, touch: TraceTouch) -> None:
         """Take what became a repeat out of the trace's sums, and what is none any more back into them."""

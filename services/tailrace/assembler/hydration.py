@@ -8,11 +8,14 @@ from typing import Any
 import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState
+from tailrace.assembler.estimates import Estimate, Question, question_of
 from tailrace.core.charging import Priced
 from tailrace.core.contributions import ZERO, Amounts, Contributions, PartKey, Place
+from tailrace.core.merge import Folded
 from tailrace.core.money import money_text
 from tailrace.core.repeats import MOST_MEMBERS, Figures, Member
 from tailrace.core.stamps import load_folded
+from tailrace.core.vocabularies import Vocabulary
 
 Row = dict[str, Any]
 
@@ -43,11 +46,15 @@ def observation_from_row(row: Row) -> ObservationState:
     is_repeat = not row["counted"]
     # Rows of the first release do not say what their convention says: there that alone made a repeat.
     values = {**row, "provided_cost_details": provided, "uncounted": is_repeat or None, "price_terms": None}
+    vocabulary: Vocabulary | None = row["stamps"].get("e")
+    if vocabulary is not None:
+        values["usage_details"] = {}
+    folded = load_folded("observation", values, row["metadata"] or {}, row["stamps"])
     return ObservationState(
         project_id=row["project_id"],
         trace_id=row["trace_id"],
         id=row["id"],
-        folded=load_folded("observation", values, row["metadata"] or {}, row["stamps"]),
+        folded=folded,
         created_us=row["created"],
         updated_us=row["updated"],
         day=date.fromisoformat(row["day"]),
@@ -61,6 +68,7 @@ def observation_from_row(row: Row) -> ObservationState:
             input_price=_money(row["input_price"]),
             output_price=_money(row["output_price"]),
         ),
+        estimate=None if vocabulary is None else _estimate(vocabulary, folded, row["usage_details"]),
     )
 
 
@@ -103,12 +111,21 @@ def contributions_from_json(rows: list[list[Any]]) -> Contributions:
     return {Place(row[0], row[1]): Amounts(Decimal(row[2]), *row[3:]) for row in rows}
 
 
+def _estimate(vocabulary: Vocabulary, folded: Folded, usage: dict[str, int]) -> Estimate:
+    """The stored estimate. An earlier release that asked something else is asked again when the observation changes."""
+    question = question_of(folded.values)
+    if question is None or question.vocabulary != vocabulary:
+        question = Question(vocabulary, None, None)
+    return Estimate(question, usage)
+
+
 def _members_from_json(rows: list[list[Any]] | None) -> dict[str, Member]:
-    """`[[id, parent, input, output, total, given cost, counted, declared], …]`; `declared` is null where the row alone tells it."""
+    """`[[id, parent, input, output, total, given cost, counted, declared, vocabulary], …]`; `declared` is null where the row alone tells it."""
     members: dict[str, Member] = {}
-    for id_, parent_id, given, answered, total, cost, counted, declared in rows or ():
+    for id_, parent_id, given, answered, total, cost, counted, declared, vocabulary in rows or ():
         figures = Figures(given, answered, total, _money(cost) or ZERO)
-        members[id_] = Member(parent_id, figures, (not counted) if declared is None else declared, not counted)
+        is_declared = (not counted) if declared is None else declared
+        members[id_] = Member(parent_id, figures, is_declared, not counted, vocabulary is not None)
     return members
 
 

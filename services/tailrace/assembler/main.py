@@ -26,6 +26,7 @@ from tailrace.runtime.raw_record import raw_reader
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Settings
 from tailrace.runtime.startup import in_background, pool_when_answered, raw_partitions
+from tailrace.runtime.tokens import token_counter
 from tailrace.runtime.wedge import watch_kafka
 from tailrace.wire.topics import topics_of
 
@@ -64,6 +65,7 @@ async def _run_app(
         load_price_table((schemas() / "prices.json").read_bytes()),
         OwnModelStore(pool, kept_days=settings.kafka.retention_days + 1),
         LabelCap(settings.processing.max_metric_projects),
+        token_counter(settings.processing),
     )
     tools = Tools(
         log=FaustTopic(app, topics.raw),

@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
+from tailrace.assembler.estimates import Outcome
 from tailrace.core.own_models import AttributeKey, ModelVersion, OwnPrice, OwnPrices, OwnSet
 from tailrace.core.price_terms import SHIPPED_ATTRIBUTES, PriceTerms, ReadyTerms, load_terms
 from tailrace.core.pricing import Price, PriceTable
-from tailrace.runtime.metrics import LabelCap, assembler_unknown_models
+from tailrace.runtime.metrics import LabelCap, assembler_unknown_models, assembler_usage_estimates
 from tailrace.runtime.patterns import compile_stored
+from tailrace.runtime.tokens import TokenCounter
 
 MAX_PROJECTS: Final = 10_000
 """Projects whose own models are kept; more than all batches of a process can name at once."""
@@ -108,11 +110,18 @@ class PriceList:
 
     `unknown_models` bounds the names that are counted of models that nobody has a price for. Without it none is: what is folded again
     says nothing of what came.
+
+    `tokens` counts what is priced where nobody told the usage. Without it that stays unknown.
     """
 
     def __init__(
-        self, shipped: PriceTable, source: OwnModelSource | None = None, unknown_models: LabelCap | None = None
+        self,
+        shipped: PriceTable,
+        source: OwnModelSource | None = None,
+        unknown_models: LabelCap | None = None,
+        tokens: TokenCounter | None = None,
     ) -> None:
+        self.tokens = tokens
         self._shipped = shipped
         self._source = source
         self._unknown_models = unknown_models
@@ -146,6 +155,12 @@ class PriceList:
             for (project, model), number in observations.items():
                 labels = self._unknown_models.admit(project, model[:_LABEL_CHARACTERS])
                 assembler_unknown_models.labels(*labels).inc(number)
+
+    def count_estimates(self, outcomes: Mapping[Outcome, int]) -> None:
+        """Let the metrics know of usage that was to be estimated."""
+        if self._unknown_models is not None:
+            for outcome, number in outcomes.items():
+                assembler_usage_estimates.labels(outcome).inc(number)
 
     def _make_terms_ready(self, text: str) -> ReadyTerms:
         ready = self._ready_terms.get(text)

@@ -49,7 +49,7 @@ select
             select json_agg(json_build_array(
                 o.id, o.parent_observation_id, o.input_tokens, o.output_tokens, o.total_tokens,
                 case when o.provided_cost_details <> '{}' then o.total_cost::text end,
-                o.counted, o.stamps -> 'v' -> 'uncounted'
+                o.counted, o.stamps -> 'v' -> 'uncounted', o.stamps -> 'e'
             )) as found
             from observations o
             where o.project_id = t.project_id and o.trace_id = t.id and o.day = any (t.days) and t.observation_count <= $9

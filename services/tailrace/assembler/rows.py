@@ -72,8 +72,8 @@ def observation_row(state: ObservationState) -> ObservationRow:
         experiment_dataset_id=values.get("experiment_dataset_id"),
         experiment_item_id=values.get("experiment_item_id"),
         experiment=values.get("experiment"),
-        warnings=values.get("warnings") or [],
-        stamps=_stamps_text(state.folded, "observation", _hidden(state)),
+        warnings=_warnings(state),
+        stamps=_observation_stamps(state),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
     )
@@ -219,11 +219,25 @@ def _stamps_text(folded: Folded, kind: EntityKind, hidden: Mapping[str, Any]) ->
     return orjson.dumps(dump_stamps(folded, kind, hidden)).decode()
 
 
-def _hidden(state: ObservationState) -> dict[str, int | bool | str]:
+def _warnings(state: ObservationState) -> list[str]:
+    told: list[str] = state.folded.values.get("warnings") or []
+    estimate = state.shown_estimate
+    return told if estimate is None else sorted({*told, estimate.warning})
+
+
+def _observation_stamps(state: ObservationState) -> str:
+    """The stamps, and with which vocabulary a usage was estimated that is shown."""
+    dumped = dump_stamps(state.folded, "observation", _hidden(state))
+    if state.shown_estimate is not None:
+        dumped["e"] = state.shown_estimate.question.vocabulary
+    return orjson.dumps(dumped).decode()
+
+
+def _hidden(state: ObservationState) -> dict[str, Any]:
     """The end as it was sent, where the row shows the start instead; what the convention says, where the row alone does not tell it; and
-    the price terms of a repricing.
+    the price terms of a repricing. Where the row shows an estimate, the warnings without its own.
     """
-    hidden: dict[str, int | bool | str] = {}
+    hidden: dict[str, Any] = {}
     end: int | None = state.folded.values.get("end_time")
     if end is not None and end < state.start_us:
         hidden["end_time"] = end
@@ -231,6 +245,8 @@ def _hidden(state: ObservationState) -> dict[str, int | bool | str]:
         hidden["uncounted"] = state.is_declared_repeat
     if "price_terms" in state.folded.values:
         hidden["price_terms"] = state.folded.values["price_terms"]
+    if state.shown_estimate is not None:
+        hidden["warnings"] = state.folded.values.get("warnings") or []
     return hidden
 
 

@@ -51,5 +51,6 @@ class Witness:
         )
         for change in map_record(raw.headers, raw.value).changes:
             fold.apply(change)
+        fold.estimate_usage()
         fold.find_turned()
         fold.finish()

@@ -10,11 +10,14 @@ Below it are the nearest observations with figures on each way down; what stands
 chain and generation, all with the same figures, the generation alone counts. A repeat keeps its own figures and price; it is left out of
 sums. Nothing is recognised by likeness: figures that differ by one token count, both.
 
+Figures that were estimated, because nobody told them, give way: they say nothing of others, and count only where no told figures stand anywhere
+above or below them and no other estimate below.
+
 The answer depends on the members alone, not on the order in which they came. Members on a circle of parents pass nothing on and repeat
-nothing. In a trace of more than MOST_MEMBERS observations figures are not compared; there what is declared is a repeat.
+nothing, and estimates on one do not count. In a trace of more than MOST_MEMBERS observations figures are not compared; there what is declared is a repeat.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -57,13 +60,27 @@ class Member(NamedTuple):
     figures: Figures
     is_declared: bool = False
     is_repeat: bool = False
+    is_estimate: bool = False
 
 
 NO_FIGURES: Final = Figures()
 
 
 def find_repeats(members: Mapping[str, Member]) -> set[str]:
-    """The ids of the members that repeat what is below them."""
+    """The ids of the members that repeat what is below them, or give way to what was told."""
+    estimates = [id_ for id_, member in members.items() if member.is_estimate]
+    if not estimates:
+        return _find_told_repeats(members)
+    told = {id_: one._replace(figures=NO_FIGURES) if one.is_estimate else one for id_, one in members.items()}
+    return _find_told_repeats(told) | _find_needless(members, estimates)
+
+
+def find_declared(members: Mapping[str, Member]) -> set[str]:
+    """Where figures are not compared: the members whose convention says that they repeat others."""
+    return {id_ for id_, member in members.items() if member.is_declared}
+
+
+def _find_told_repeats(members: Mapping[str, Member]) -> set[str]:
     if sum(1 for member in members.values() if member.figures) < 2:
         return set()
     waits_for = _children_of_each(members)
@@ -87,9 +104,36 @@ def find_repeats(members: Mapping[str, Member]) -> set[str]:
     return repeats
 
 
-def find_declared(members: Mapping[str, Member]) -> set[str]:
-    """Where figures are not compared: the members whose convention says that they repeat others."""
-    return {id_ for id_, member in members.items() if member.is_declared}
+def _find_needless(members: Mapping[str, Member], estimates: Iterable[str]) -> set[str]:
+    """The estimates with figures below them, or with told ones above."""
+    have_some_below: set[str] = set()
+    for member in members.values():
+        at = member.parent_id if member.figures else None
+        while at is not None and at in members and at not in have_some_below:
+            have_some_below.add(at)
+            at = members[at].parent_id
+    told_from: dict[str, bool] = {}
+    return {
+        id_ for id_ in estimates if id_ in have_some_below or _is_told_from(members, members[id_].parent_id, told_from)
+    }
+
+
+def _is_told_from(members: Mapping[str, Member], at: str | None, known: dict[str, bool]) -> bool:
+    """Whether figures were told at a member or above it. `known`: what was found before."""
+    way: dict[str, None] = {}
+    found = False
+    while at is not None and at in members and at not in way:
+        if at in known:
+            found = known[at]
+            break
+        way[at] = None
+        member = members[at]
+        if member.figures and not member.is_estimate:
+            found = True
+            break
+        at = member.parent_id
+    known.update(dict.fromkeys(way, found))
+    return found
 
 
 def _children_of_each(members: Mapping[str, Member]) -> dict[str, int]:

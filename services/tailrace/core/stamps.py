@@ -5,6 +5,7 @@ does not show as they are (a trace's timestamp is the explicit one, else the ear
 `fields` is a bit set over the field names of the
 entity's rules in their order, which is therefore append-only. `m` is the index of one entry of `w` when one event gave all metadata,
 else a tree: an index for a value, `{key: …}` for an object, `[index, {key: …}]` for an object that also beat an older value.
+An observation whose usage was estimated has the vocabulary under `e` besides: that usage was told by nobody.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -51,6 +51,9 @@ _CODES: Final = {
 """Everything else is UNAVAILABLE, so that the sender keeps what it has."""
 
 _PREFIX_BYTES: Final = 5
+_MOST_TEXT_BYTES: Final = 1_000
+"""Of a reason, which stands in headers up to three times its size, and clients take 8 KiB of these."""
+
 _ENCODINGS: Final = ("gzip", "deflate")
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")
 _CONTENT_TYPE: Final = (b"content-type", b"application/grpc")
@@ -163,6 +166,7 @@ def _success(said: dict[str, Any]) -> bytes:
 
 def _refusal(code: int, text: str, retry_seconds: int = 0) -> Answer:
     """`retry_seconds`: when to come again; 0: never, or whenever."""
+    text = text.encode()[:_MOST_TEXT_BYTES].decode(errors="ignore")
     headers: list[tuple[bytes, bytes]] = [
         _CONTENT_TYPE,
         _ACCEPTS,

@@ -18,6 +18,7 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from tailrace.runtime.connections import MOST_HEAD_BYTES, MOST_HEAD_SECONDS
+from tailrace.runtime.http2_frames import FrameMeter
 from tailrace.runtime.http2_stream import Answer, Handler, Headers, Stream, scope_of
 from tailrace.runtime.log import get_logger
 
@@ -34,6 +35,7 @@ MOST_RESETS: Final = 1000
 """Who gives up more requests than this on one connection is not after answers."""
 
 _FRAME_BYTES: Final = 64 * 1024
+_TABLE_BYTES: Final = 4096
 _LINGER_SECONDS: Final = 1.0
 """Who was told to leave closes the connection itself; for what is on its way meanwhile, it is told that nothing became of it."""
 
@@ -68,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_bytes = b""
         self._spoke = False
-        self._silent_bytes = 0
+        self._meter = FrameMeter()
         self._requests = 0
         self._resets = 0
         self._leaving = False
@@ -95,17 +97,19 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing() or not self._speaks_http2(data):
             return
+        self._meter.count(data)
+        if self._meter.head_bytes > MOST_HEAD_BYTES or self._meter.has_too_many(self._requests):
+            self._close(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            return
+        if self._meter.longest > _FRAME_BYTES:
+            self._close(h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
+            return
         try:
-            events = self._h2.receive_data(data)
-            # Every frame tells something, except those of a head that has no end.
-            self._silent_bytes = 0 if events else self._silent_bytes + len(data)
-            for event in events:
+            for event in self._h2.receive_data(data):
                 self._take(event)
         except h2.exceptions.H2Error:
             self._close()
             return
-        if self._silent_bytes > MOST_HEAD_BYTES + _FRAME_BYTES:
-            self.abort()
         self._flush()
 
     def pause_writing(self) -> None:
@@ -125,7 +129,7 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     def look(self, now: float) -> None:
-        """Close it when it never spoke; leave it when nothing comes any more, or for its age."""
+        """Close it when it never spoke; leave it when nothing is asked, or not any more, or for its age."""
         if self._transport is None or self._transport.is_closing():
             if self._silent(now, MOST_HEAD_SECONDS):
                 self.abort()
@@ -134,7 +138,10 @@ class Connection(asyncio.Protocol):
                 self._close()
         elif not self._spoke and self._silent(now, MOST_HEAD_SECONDS):
             self.abort()
-        elif self._silent(now, IDLE_SECONDS) or now - self._since > MOST_AGE_SECONDS:
+        elif (
+            self._silent(now, IDLE_SECONDS if self._requests else MOST_HEAD_SECONDS)
+            or now - self._since > MOST_AGE_SECONDS
+        ):
             self.leave()
 
     def leave(self) -> None:
@@ -165,9 +172,14 @@ class Connection(asyncio.Protocol):
                     stream.add(data, size)
             case h2.events.StreamEnded(stream_id=stream_id) if stream_id in self._streams:
                 self._streams[stream_id].change(ended=True)
-            case h2.events.StreamReset(stream_id=stream_id):
-                self._reset(stream_id)
-            case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
+            case h2.events.StreamReset(stream_id=stream_id, remote_reset=by_sender):
+                self._reset(stream_id, by_sender=bool(by_sender))
+            case h2.events.RemoteSettingsChanged():
+                # It may allow us any size; what we remember of our answers is ours to bound.
+                encoder = self._h2.encoder
+                encoder.header_table_size = min(encoder.header_table_size, _TABLE_BYTES)
+                self._window_changed.set()
+            case h2.events.WindowUpdated():
                 self._window_changed.set()
             case _:
                 pass
@@ -187,10 +199,11 @@ class Connection(asyncio.Protocol):
         if self._requests >= MOST_REQUESTS:
             self.leave()
 
-    def _reset(self, stream_id: int) -> None:
+    def _reset(self, stream_id: int, *, by_sender: bool) -> None:
+        """What is still on its way for a request that was refused is reset by us, and is nobody's fault."""
         if stream_id in self._streams:
             self._streams[stream_id].change(gone=True)
-        self._resets += 1
+        self._resets += by_sender
         if self._resets > MOST_RESETS:
             self._close(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
 

@@ -77,6 +77,11 @@ assembler_unknown_models = Counter(
     "Observations that were given no price, because nobody knows their model; by the name that was sent.",
     ["project", "model"],
 )
+assembler_usage_estimates = Counter(
+    "tailrace_assembler_usage_estimates",
+    "Generations whose tokens were to be counted because no usage came, by what became of it.",
+    ["outcome"],
+)
 
 # Meter
 meter_cost = Counter(

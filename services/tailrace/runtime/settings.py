@@ -256,6 +256,14 @@ class Processing(msgspec.Struct, frozen=True, kw_only=True):
     max_spans_per_trace: Annotated[
         int, Meta("TAILRACE_MAX_SPANS_PER_TRACE", "observations", "More observations of one trace are dead letters.", 1)
     ] = 50_000
+    estimate_usage: Annotated[
+        bool,
+        Meta(
+            "TAILRACE_ESTIMATE_USAGE",
+            "true or false",
+            "Count the tokens of generations without usage and cost, where the model's vocabulary is known.",
+        ),
+    ] = True
     sink_batch_records: Annotated[
         int, Meta("TAILRACE_SINK_BATCH_RECORDS", "records", "Assembled records in one fetch.", 1)
     ] = 500
@@ -342,7 +350,7 @@ def describe_settings() -> list[Setting]:
         for field, _, meta in _fields(struct):
             default = getattr(defaults, field)
             rows.append(
-                Setting(meta.variable, meta.unit, "" if default is None else str(default), meta.meaning, component)
+                Setting(meta.variable, meta.unit, "" if default is None else _text_of(default), meta.meaning, component)
             )
     return rows
 
@@ -355,7 +363,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         for field, _, meta in _fields(struct):
             value = getattr(values, field)
             if value is not None:
-                environment[meta.variable] = value.reveal() if isinstance(value, Secret) else str(value)
+                environment[meta.variable] = value.reveal() if isinstance(value, Secret) else _text_of(value)
     return environment
 
 
@@ -382,8 +390,20 @@ def _plain(kind: Any) -> type:
 def _cast(text: str, kind: type, meta: Meta) -> object:
     if kind is int:
         return _whole_number(text, meta)
+    if kind is bool:
+        return _truth(text, meta)
     casts: dict[type, Callable[[str], object]] = {str: str, Secret: Secret}
     return casts[kind](text)
+
+
+def _truth(text: str, meta: Meta) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"expected {meta.unit}, got {text!r}")
+    return text.lower() == "true"
+
+
+def _text_of(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _whole_number(text: str, meta: Meta) -> int:
