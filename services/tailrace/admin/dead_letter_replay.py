@@ -16,6 +16,7 @@ from tailrace.admin.raw_log import RawLog, open_raw_log
 from tailrace.core.model import DiscardReason, ProjectId
 from tailrace.runtime.kafka import make_producer
 from tailrace.runtime.settings import Settings
+from tailrace.wire.deletions import BadDeletionsError, decode_deletions
 from tailrace.wire.events import EnvelopeError, decode_batch, decode_scores
 from tailrace.wire.otlp import OtlpError, decode_spans
 from tailrace.wire.topics import RAW_KINDS, BadHeadersError, RawHeaders, RawKind, decode_raw_headers, topics_of
@@ -166,8 +167,10 @@ def read_body(kind: RawKind, payload: bytes) -> tuple[bytes, int] | None:
         if kind == "scores":
             scores = decode_scores(payload)
             return (payload, len(scores.events) + len(scores.errors)) if scores.events else None
+        if kind == "deletions":
+            return payload, len(decode_deletions(payload))
         spans = sum(1 for _ in decode_spans(kind, payload))
-    except (EnvelopeError, OtlpError):
+    except (EnvelopeError, OtlpError, BadDeletionsError):
         return None
     return (payload, spans) if spans else None
 

@@ -6,9 +6,12 @@ from typing import Final, Literal, NamedTuple, cast, get_args
 
 from tailrace.core.model import MAX_TIME_US, ProjectId
 
-RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores"]
+RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores", "deletions"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
 SCHEMA_VERSION: Final = 1
+RAW_VERSION: Final = 2
+"""The newest version of raw records that this release reads: it has the kind `deletions`. Of the other kinds it writes version 1, which stays readable."""
+
 MAX_PROJECT_CHARS: Final = 200
 """Twice what a project's id may have; more does not fit into an index."""
 MAX_EVENTS: Final = 10_000_000
@@ -34,10 +37,15 @@ def topics_of(prefix: str) -> Topics:
     )
 
 
+def version_of_kind(kind: RawKind) -> int:
+    """The version under which records of this kind are written: the first that knows it."""
+    return RAW_VERSION if kind == "deletions" else SCHEMA_VERSION
+
+
 class RawHeaders(NamedTuple):
     """What the edge states about a raw record, in Kafka headers, so that no one must parse the body to count it.
 
-    `events`: how many spans, batch events or scores the body holds. `received_at_us`: microseconds since 1970, UTC.
+    `events`: how many spans, batch events, scores or deletions the body holds. `received_at_us`: microseconds since 1970, UTC.
     """
 
     kind: RawKind
@@ -49,7 +57,7 @@ class RawHeaders(NamedTuple):
 
     def encode(self) -> list[tuple[str, bytes]]:
         return [
-            ("v", b"%d" % SCHEMA_VERSION),
+            ("v", b"%d" % version_of_kind(self.kind)),
             ("kind", self.kind.encode()),
             ("project", self.project_id.encode()),
             ("received", b"%d" % self.received_at_us),
@@ -116,9 +124,9 @@ def count_events(headers: Mapping[str, bytes]) -> tuple[ProjectId, int]:
 
 def _check_version(headers: Mapping[str, bytes]) -> None:
     version = headers.get("v", b"")
-    if version.isdigit() and len(version) < 10 and int(version) > SCHEMA_VERSION:
+    if version.isdigit() and len(version) < 10 and int(version) > RAW_VERSION:
         raise NewerHeadersError(
-            f"expected a raw record of version {SCHEMA_VERSION} or less, got one of version {int(version)}: a later release wrote it"
+            f"expected a raw record of version {RAW_VERSION} or less, got one of version {int(version)}: a later release wrote it"
         )
 
 
