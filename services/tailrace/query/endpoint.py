@@ -39,12 +39,12 @@ log = get_logger(__name__)
 UNMATCHED: Final = "unmatched"
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 30
-_WITH_BODY: Final = frozenset({"POST", "PUT"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 Clock = Callable[[], datetime]
 
 
 class Call(NamedTuple):
-    """What a handler needs of a request. `id`: the one in the path, if the route has one. `body`: of a POST or PUT."""
+    """What a handler needs of a request. `id`: the one in the path, if the route has one; `item_id`: the one after it. `body`: of what writes."""
 
     principal: Principal
     database: Database
@@ -52,6 +52,7 @@ class Call(NamedTuple):
     id: str
     now: datetime
     body: bytes = b""
+    item_id: str = ""
 
     @property
     def project_id(self) -> str:
@@ -115,7 +116,8 @@ class Endpoints:
             raise ForbiddenError("this needs the public and the secret key as Basic authorization")
         id_ = clean_text(request.path_params.get("id", ""))
         body = await _read_body(request) if request.method in _WITH_BODY else b""
-        return Call(principal, self._database, request.query_params, id_, self._clock(), body)
+        item_id = clean_text(request.path_params.get("item_id", ""))
+        return Call(principal, self._database, request.query_params, id_, self._clock(), body, item_id)
 
 
 class _Seen:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 
-from tailrace.core.model import SCORE_DATA_TYPES
+from tailrace.core.model import SCORE_DATA_TYPES, SCORE_SOURCES
 from tailrace.query.columns import SCORE_COLUMNS
 from tailrace.query.cursor import decode_cursor, encode_cursor
 from tailrace.query.database import Reader
@@ -117,6 +117,7 @@ async def scores_of_trace(reader: Reader, project_id: str, trace_id: str) -> lis
 def _listing(call: Call) -> Listing:
     """What v1 and v2 have in common."""
     choice(call.query, "dataType", SCORE_DATA_TYPES)
+    choice(call.query, "source", SCORE_SOURCES)
     listing = Listing(Where("s", call.project_id), call.query, SCORE_COLUMNS)
     listing.equal("userId", "name", "source", "configId", "queueId", "dataType")
     listing.any_of("environment")
@@ -181,9 +182,9 @@ def _check_subject(given: Mapping[str, list[str]]) -> None:
         raise InvalidRequestError(f"expected only one of {', '.join(_v3_subjects)}", subjects[1])
     if given["observationId"] and not given["traceId"]:
         raise InvalidRequestError("observation ids are those of a trace: give traceId too", "observationId")
-    wrong = set(given["dataType"]) - SCORE_DATA_TYPES
-    if wrong:
-        raise InvalidRequestError(f"expected types of {', '.join(sorted(SCORE_DATA_TYPES))}", "dataType")
+    for name, known in (("dataType", SCORE_DATA_TYPES), ("source", SCORE_SOURCES)):
+        if not set(given[name]) <= known:
+            raise InvalidRequestError(f"expected some of {', '.join(sorted(known))}", name)
 
 
 def _add_values(where: Where, query: QueryParams, data_types: list[str]) -> None:
