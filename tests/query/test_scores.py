@@ -94,6 +94,18 @@ async def test_text_values_stand_beside_the_number(client: httpx.AsyncClient, se
     assert found["category"]["trace"] is None
 
 
+async def test_a_v1_list_has_a_trace_for_each_score_also_where_that_is_on_its_way(
+    client: httpx.AsyncClient, seed: Seed
+) -> None:
+    """A Python 2 client fails to parse a whole page with one null in it."""
+    await seed_scores(seed)
+
+    found = {one["id"]: one["trace"] for one in (await get(client, V1))["data"]}
+
+    assert found["category"] == {"userId": None, "tags": [], "environment": None, "sessionId": None}
+    assert found["numeric"]["userId"] == "ada"
+
+
 async def test_v1_knows_only_scores_of_traces_and_no_corrections(client: httpx.AsyncClient, seed: Seed) -> None:
     await seed_scores(seed)
 

@@ -34,7 +34,9 @@ await web.score({
 await web.score({ id: `${name}-web`, traceId, name: "thumbs", value: "up" });
 
 const found = await until(async () => {
-  const { scores } = (await langfuse.fetchTrace(traceId).catch(() => ({ data: { scores: [] } }))).data;
+  // A trace that is not there yet is an error, or an answer without scores.
+  const fetched = await langfuse.fetchTrace(traceId).catch(() => undefined);
+  const scores = fetched?.data?.scores ?? [];
   return scores.length === 5 ? scores : undefined;
 });
 console.log(
