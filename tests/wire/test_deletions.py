@@ -24,7 +24,7 @@ def test_a_record_of_deletions_says_the_version_that_knows_them_and_all_others_t
         "sdk": b"/",
     }
     assert decode_raw_headers(dict(stated.encode())) == stated
-    assert {kind for kind in RAW_KINDS if version_of_kind(kind) != 1} == {"deletions"}  # pyright: ignore[reportArgumentType]
+    assert {kind for kind in RAW_KINDS if version_of_kind(kind) != 1} == {"deletions"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from tailrace.query.rows import ScoreRead
 
 V2_GROUPS = ("score", "trace")
 V3_GROUPS = ("core", "details", "subject", "annotation")
-_NO_TRACE: Final = {"userId": None, "tags": [], "environment": None, "sessionId": None}
+_NO_TRACE: Final[dict[str, Any]] = {"userId": None, "tags": [], "environment": None, "sessionId": None}
 
 
 def score_v1(score: ScoreRead) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def topics_of(prefix: str) -> Topics:
     )
 
 
-def version_of_kind(kind: RawKind) -> int:
+def version_of_kind(kind: str) -> int:
     """The version under which records of this kind are written: the first that knows it."""
     return RAW_VERSION if kind == "deletions" else SCHEMA_VERSION
 
