@@ -23,6 +23,7 @@ from tailrace.runtime.settings import Kafka
 from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.writer import PartitionWriter
+from tailrace.wire.deletions import encode_deletions
 from tailrace.wire.records import CostPartsRecord, decode_record
 from tailrace.wire.topics import RawHeaders, decode_raw_headers, partition_of, topics_of
 from tests.events import Event
@@ -56,6 +57,21 @@ class Live:
                         partition=partition,
                         headers=headers.encode(),
                     )
+        finally:
+            await producer.stop()
+
+    async def delete_score(self, score_id: str, *, project_id: str = "p") -> None:
+        """Put the deletion of a score on the log, as an edge does."""
+        headers = RawHeaders("deletions", ProjectId(project_id), time.time_ns() // 1000, 1)
+        producer = make_producer(self._kafka, client_id="test-edge")
+        await producer.start()
+        try:
+            await producer.send_and_wait(
+                topics_of(self._kafka.topic_prefix).raw,
+                encode_deletions([score_id]),
+                partition=partition_of(project_id, score_id, PARTITIONS),
+                headers=headers.encode(),
+            )
         finally:
             await producer.stop()
 

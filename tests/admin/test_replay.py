@@ -22,6 +22,7 @@ from tests.admin.live import Live, open_live
 from tests.events import Event, make_events
 from tests.integration.worker import generation
 from tests.own_models import write_model
+from tests.score_configs import archive_config, write_config
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("kafka_bootstrap")]
 
@@ -81,8 +82,8 @@ def differences(report: dict[str, Any]) -> dict[str, list[tuple[str, str, list[s
     }
 
 
-def score(number: int) -> Event:
-    body = {"id": f"s{number}", "traceId": f"trace-1-{number}", "name": "quality", "value": number / 3}
+def score(number: int, **values: Any) -> Event:
+    body = {"id": f"s{number}", "traceId": f"trace-1-{number}", "name": "quality", "value": number / 3} | values
     return {"id": f"es{number}", "type": "score-create", "timestamp": "2026-03-01T12:00:00Z", "body": body}
 
 
@@ -483,3 +484,30 @@ async def test_a_part_of_the_log_that_is_gone_is_refused(live: Live, replay: Rep
 
     assert "was let go on at another place of the log" in (await replay.text()).err
     assert "expected --from before --to" in (await replay.text("--to", "2020-01-01")).err
+
+
+async def test_a_replay_judges_scores_as_they_were_judged_and_brings_no_deleted_one_back(
+    live: Live, replay: Replay
+) -> None:
+    """Although the config is archived since, and although the deletion lies before a range in which the score was sent again."""
+    await write_config(live.pool, maxValue=1)
+    await asyncio.sleep(0.6)
+    await live.send([score(1, configId="c"), score(4, configId="c"), score(2)])
+    await live.delete_score("s2")
+    await live.settle()
+    await archive_config(live.pool)
+    await asyncio.sleep(0.6)
+    middle = datetime.now(UTC)
+    await live.send([score(2)])
+    await live.settle()
+    before = await live.rows()
+
+    whole = await replay("--swap", "--reason", "all of it")
+    part = await replay("--swap", "--reason", "a part", start=middle)
+
+    assert differences(whole) == differences(part) == {}
+    assert whole["tables"]["scores"]["compared"] == 2
+    assert part["notCompared"]["olderScores"] == 1
+    assert await live.rows() == before
+    assert [tuple(row) for row in await live.pool.fetch("select id from scores where not deleted")] == [("s1",)]
+    assert await live.pool.fetchval("select reason from dead_letters") == "refused_by_config"

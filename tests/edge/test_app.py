@@ -224,6 +224,7 @@ async def test_errors_carry_cors_headers_too(edge: EdgeUnderTest) -> None:
 
     assert response.status_code == 401
     assert response.headers["access-control-allow-origin"] == "*"
+    assert "Retry-After" in response.headers["access-control-expose-headers"]
 
 
 async def test_health_needs_no_key(edge: EdgeUnderTest) -> None:

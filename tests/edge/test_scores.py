@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 
@@ -98,3 +99,50 @@ async def test_bad_scores_of_a_list_are_refused_and_the_others_kept(edge: EdgeUn
 @given(request=json_values(EVENT_NAMES))
 async def test_no_json_is_ever_a_fault_of_ours(edge: EdgeUnderTest, request: Any) -> None:
     assert (await edge.post(SCORES, json.dumps(request).encode())).status_code in (200, 202, 207, 400)
+
+
+async def delete(edge: EdgeUnderTest, path: str, key: str | None = None) -> httpx.Response:
+    return await edge.client.delete(path, headers={"Authorization": key or full_key()})
+
+
+async def test_a_deletion_is_a_record_of_the_scores_own_partition(edge: EdgeUnderTest) -> None:
+    """Where the score is, there it is deleted, whatever comes before or after."""
+    edge.publisher.partitions = 10_000
+
+    response = await delete(edge, f"{SCORES}/score-1")
+
+    assert (response.status_code, response.json()) == (202, {"message": "The score will be deleted"})
+    (record,) = edge.publisher.records
+    assert (record.headers.kind, record.headers.events, record.headers.project_id) == ("deletions", 1, "project-a")
+    assert record.partition == partition_of("project-a", "score-1", 10_000)
+    assert json.loads(record.body) == {"scores": ["score-1"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "id_"), [("a/b", "a/b"), ("a%2Fb%20c", "a/b c"), ("a%00b", "ab"), ("%0A", "\n"), ("%C3%BC", "ü")]
+)
+async def test_an_id_in_a_path_may_be_any_text(edge: EdgeUnderTest, path: str, id_: str) -> None:
+    assert (await delete(edge, f"{SCORES}/{path}")).status_code == 202
+    assert json.loads(edge.publisher.records[0].body) == {"scores": [id_]}
+
+
+@pytest.mark.parametrize("id_", ["", "%00", "x" * 801, "%C3%BC" * 401])
+async def test_what_can_be_no_id_of_a_score_is_400(edge: EdgeUnderTest, id_: str) -> None:
+    response = await delete(edge, f"{SCORES}/{id_}")
+
+    assert (response.status_code, response.json()["error"]) == (400, "InvalidRequestError")
+    assert edge.publisher.records == []
+
+
+async def test_a_public_key_alone_deletes_nothing(edge: EdgeUnderTest) -> None:
+    assert (await delete(edge, f"{SCORES}/score-1", scores_key())).status_code == 403
+    assert (await delete(edge, f"{SCORES}/score-1", "Basic eDp5")).status_code == 401
+    assert edge.publisher.records == []
+
+
+async def test_while_the_log_takes_nothing_a_deletion_is_told_to_come_back(edge: EdgeUnderTest) -> None:
+    edge.publisher.away = True
+
+    response = await delete(edge, f"{SCORES}/score-1")
+
+    assert (response.status_code, "Retry-After" in response.headers) == (503, True)

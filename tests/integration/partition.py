@@ -19,6 +19,7 @@ from tailrace.sink.plan import Delivered
 from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
 from tailrace.sink.writer import PartitionWriter
+from tailrace.wire.deletions import encode_deletions
 from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tailrace.wire.topics import RawHeaders, decode_raw_headers
 
@@ -56,6 +57,12 @@ class Partition:
         received = RECEIVED_US + len(self.raw) * 1_000 if received_us is None else received_us
         headers = RawHeaders("ingestion", project_id, received, len(events))  # pyright: ignore[reportArgumentType]
         self.raw.append(RawRecord(len(self.raw), dict(headers.encode()), orjson.dumps({"batch": events})))
+
+    def append_deletion(self, *score_ids: str, project_id: str = "p") -> None:
+        """Put a record that deletes scores on the raw log."""
+        received = RECEIVED_US + len(self.raw) * 1_000
+        headers = RawHeaders("deletions", project_id, received, len(score_ids))  # pyright: ignore[reportArgumentType]
+        self.raw.append(RawRecord(len(self.raw), dict(headers.encode()), encode_deletions(score_ids)))
 
     async def own(self) -> BatchFolder:
         """Take a new epoch."""

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from tailrace.wire.topics import RAW_VERSION
 from tests.fakes import TOPICS, eventually
 from tests.integration.test_sink_consumer import Process
 from tests.integration.worker import World, generation
@@ -15,7 +16,9 @@ async def test_an_assembler_stands_before_a_record_of_a_later_release_and_buries
     world.topic.append([generation("t", "g0")])
     now = world.topic.append([generation("t", "g1")])
     later = world.topic.records.pop()
-    newer = world.topic.append_raw({**later.headers, "v": b"3", "kind": b"a kind to come"}, later.value)
+    newer = world.topic.append_raw(
+        {**later.headers, "v": b"%d" % (RAW_VERSION + 1), "kind": b"a kind to come"}, later.value
+    )
     world.topic.append([generation("t", "g2")])
     worker = world.worker()
     async with worker.running(), world.sink().running():
@@ -25,7 +28,7 @@ async def test_an_assembler_stands_before_a_record_of_a_later_release_and_buries
 
         await eventually(stands)
         assert worker.health.reasons["raw/0"] == (
-            "expected a raw record of version 2 or less, got one of version 3: a later release wrote it"
+            f"expected a raw record of version {RAW_VERSION} or less, got one of version {RAW_VERSION + 1}: a later release wrote it"
         )
         assert worker.health.stalled() == []
     assert await world.counts() == (1, 1, 0)

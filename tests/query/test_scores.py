@@ -94,6 +94,18 @@ async def test_text_values_stand_beside_the_number(client: httpx.AsyncClient, se
     assert found["category"]["trace"] is None
 
 
+async def test_a_v1_list_has_a_trace_for_each_score_also_where_that_is_on_its_way(
+    client: httpx.AsyncClient, seed: Seed
+) -> None:
+    """A Python 2 client fails to parse a whole page with one null in it."""
+    await seed_scores(seed)
+
+    found = {one["id"]: one["trace"] for one in (await get(client, V1))["data"]}
+
+    assert found["category"] == {"userId": None, "tags": [], "environment": None, "sessionId": None}
+    assert found["numeric"]["userId"] == "ada"
+
+
 async def test_v1_knows_only_scores_of_traces_and_no_corrections(client: httpx.AsyncClient, seed: Seed) -> None:
     await seed_scores(seed)
 
@@ -240,6 +252,7 @@ async def test_v3_cursors_meet_every_score_once(client: httpx.AsyncClient, seed:
     ("path", "params"),
     [
         (V2, {"dataType": "NUMBER"}),
+        (V1, {"source": "eval"}),
         (V2, {"operator": "~", "value": "1"}),
         (V2, {"value": "NaN", "operator": "="}),
         (V2, {"fields": "score", "userId": "ada"}),
@@ -250,6 +263,7 @@ async def test_v3_cursors_meet_every_score_once(client: httpx.AsyncClient, seed:
         (V3, {"fields": "details,nope"}),
         (V3, {"cursor": "W10"}),
         (V3, {"dataType": "NUMBER"}),
+        (V3, {"source": "API,NOBODY"}),
         (V3, {"sessionId": "s1", "traceId": "t1"}),
         (V3, {"observationId": "o1"}),
         (V3, {"value": "1"}),
@@ -267,3 +281,16 @@ async def test_a_parameter_that_cannot_be_used_is_a_400_with_its_name(
 
     assert response.status_code == 400, response.text
     assert response.json()["error"][0]["path"][0] in params
+
+
+async def test_a_deleted_score_is_not_there(client: httpx.AsyncClient, seed: Seed) -> None:
+    await seed_scores(seed)
+    await seed.score("gone", trace_id="t1", deleted=True)
+
+    for path in (V1, V2, V3):
+        assert "gone" not in await ids(client, path)
+        assert await ids(client, path, **{"id" if path == V3 else "scoreIds": "gone"}) == []
+    assert (await get(client, V2))["meta"]["totalItems"] == 6
+    for path in (V1, V2):
+        assert (await client.get(f"{path}/gone")).status_code == 404
+    assert "gone" not in [one["id"] for one in (await get(client, "/api/public/traces/t1"))["scores"]]

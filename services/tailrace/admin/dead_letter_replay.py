@@ -16,6 +16,7 @@ from tailrace.admin.raw_log import RawLog, open_raw_log
 from tailrace.core.model import DiscardReason, ProjectId
 from tailrace.runtime.kafka import make_producer
 from tailrace.runtime.settings import Settings
+from tailrace.wire.deletions import BadDeletionsError, decode_deletions
 from tailrace.wire.events import EnvelopeError, decode_batch, decode_scores
 from tailrace.wire.otlp import OtlpError, decode_spans
 from tailrace.wire.records import BadRecordError, decode_record
@@ -171,8 +172,10 @@ def read_body(kind: RawKind, payload: bytes) -> tuple[bytes, int] | None:
         if kind == "repricing":
             decode_record(payload, Repricing)
             return payload, 1
+        if kind == "deletions":
+            return payload, len(decode_deletions(payload))
         spans = sum(1 for _ in decode_spans(kind, payload))
-    except (EnvelopeError, OtlpError, BadRecordError):
+    except (EnvelopeError, OtlpError, BadRecordError, BadDeletionsError):
         return None
     return (payload, spans) if spans else None
 

@@ -170,7 +170,7 @@ async def _rebuild(tools: Tools, spans: Mapping[int, Bounds], partitions: int) -
         tools.shadow.pool(settings.postgres) as pool,
         await open_pool(settings.postgres, application="replay") as live,
     ):
-        # What projects wrote of their own models is not rebuilt: it is asked of the live tables.
+        # What projects wrote of their own models and score configs is not rebuilt: it is asked of the live tables.
         own_models = OwnModelStore(live, kept_days=settings.kafka.retention_days + 1)
         manner = Manner(
             prices=PriceList(
@@ -178,6 +178,7 @@ async def _rebuild(tools: Tools, spans: Mapping[int, Bounds], partitions: int) -
                 own_models,
                 tokens=token_counter(settings.processing),
             ),
+            live=live,
             limits=settings.processing,
             topics=topics_of(settings.kafka.topic_prefix),
             partitions=partitions,

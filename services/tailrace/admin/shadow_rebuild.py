@@ -30,9 +30,10 @@ from tailrace.wire.topics import Topics, decode_raw_headers
 
 
 class Manner(NamedTuple):
-    """How this release folds: its prices, its bounds, and the topics whose record limits hold."""
+    """How this release folds: its prices, its bounds, and the topics whose record limits hold. `live`: where projects configure their scores."""
 
     prices: PriceList
+    live: "asyncpg.Pool[Any]"
     limits: Processing
     topics: Topics
     partitions: int
@@ -77,7 +78,7 @@ class _Line:
         self._partition = partition
         self._manner = manner
         self._budget = FailureBudget()
-        self._repository = AssemblerRepository(pool)
+        self._repository = AssemblerRepository(pool, live=manner.live)
         self._writer = PartitionWriter(SinkRepository(pool), self._find_raw, lambda _: None)
         self._folder: BatchFolder | None = None
         self._position = 0

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 from tailrace.assembler.assembled import Origin, Shared, assemble_record
 from tailrace.assembler.entities import Seen, Sighting, TraceState
 from tailrace.assembler.fold import Fold, FoldedRecord
+from tailrace.assembler.judge import load_judge
 from tailrace.assembler.letters import Doom, all_dead, dead_letter, rejects_without_room
 from tailrace.assembler.mapping import Mapped, Reject, map_record
 from tailrace.assembler.price_list import PriceList
@@ -168,6 +169,7 @@ class BatchFolder:
         mapped = await self._map_batch(batch, doomed)
         with blaming_batch(batch):
             await self._load_prices(mapped)
+            mapped = await self._judge_scores(mapped)
             await self._load_entities(mapped)
         folded = [await self._fold_guarded(one) for one in mapped]
         with blaming_batch(batch):
@@ -249,6 +251,16 @@ class BatchFolder:
         await self._prices.prepare(
             {one.headers.project_id for one in batch}, max(one.headers.received_at_us for one in batch)
         )
+
+    async def _judge_scores(self, batch: Sequence[MappedRecord]) -> Sequence[MappedRecord]:
+        """The same once configs have judged the scores that name one."""
+        judge = await load_judge(self._repository, [(one.headers, one.mapped) for one in batch])
+        return [
+            one._replace(mapped=await self._aside(one.record, judge.judge, one.headers, one.mapped))
+            if one.mapped.configured
+            else one
+            for one in batch
+        ]
 
     async def _load_entities(self, batch: Sequence[MappedRecord]) -> None:
         missing = self.state.missing_entities(change for one in batch for change in one.mapped.changes)

@@ -270,6 +270,14 @@ class ScoreState:
     updated_us: int
     last_origin: int = -1
 
+    @property
+    def is_deleted(self) -> bool:
+        return bool(self.folded.values.get("deleted"))
+
+    def forget(self) -> None:
+        """Keep nothing of what was said of it but that it is deleted."""
+        self.folded = Folded({"deleted": True}, {}, None)
+
 
 class Seen(NamedTuple):
     """What one event says of a user or a session: from when to when, and in which environment."""

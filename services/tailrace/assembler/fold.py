@@ -192,8 +192,10 @@ class Fold:
         if state is None:
             state = ScoreState(*key, lift(change), self._received_us, self._received_us)
             self._state.scores.keep(key, state)
-        elif not take(state.folded, change):
+        elif state.is_deleted or not take(state.folded, change):
             return
+        if state.is_deleted:
+            state.forget()
         state.updated_us, state.last_origin = self._received_us, self._origin
         self._scores[id(state)] = state
 

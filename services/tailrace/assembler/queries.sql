@@ -81,7 +81,7 @@ select
     (select json_agg(row_to_json(found)) from (
         select s.project_id, s.id, s.name, s.data_type, s.value, s.string_value, s.long_string_value, s.source, s.comment, s.metadata,
                s.trace_id, s.observation_id, s.session_id, s.dataset_run_id, s.environment, s.config_id, s.queue_id,
-               s.author_user_id, s.stamps, micros(s.timestamp) as timestamp, micros(s.created_at) as created,
+               s.author_user_id, s.stamps, nullif(s.deleted, false) as deleted, micros(s.timestamp) as timestamp, micros(s.created_at) as created,
                micros(s.updated_at) as updated
         from unnest($7::text[], $8::text[]) as wanted (project_id, id)
         join scores s using (project_id, id)
@@ -152,3 +152,15 @@ select v.project_id, v.id, v.version, v.deleted, v.model_name, v.match_pattern, 
        micros(v.effective_at) as effective_us, micros(v.created_at) as created_us
 from model_versions v
 where v.project_id = any ($1::text[]) and (v.superseded_at is null or v.superseded_at > now() - make_interval(days => $2))
+
+-- name: lock_configuration
+-- Wait until no version is being written under this lock, and let none be written before the end of the transaction.
+select pg_advisory_xact_lock_shared($1)
+
+-- name: load_score_configs
+-- The versions of these score configs that hold for anything received from $3 to $4.
+select c.project_id, c.id, c.name, c.data_type, c.min_value, c.max_value, c.categories::text as categories, c.is_archived,
+       micros(c.effective_at) as effective_us, micros(c.superseded_at) as superseded_us
+from unnest($1::text[], $2::text[]) as wanted (project_id, id)
+join score_config_versions c using (project_id, id)
+where c.effective_at <= $4 and (c.superseded_at is null or c.superseded_at > $3)

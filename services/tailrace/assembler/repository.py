@@ -7,10 +7,11 @@ has changed, and the owner must start over.
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import orjson
 
 from tailrace.assembler.entities import ObservationState, ScoreState, Sighting, TraceState, instant
@@ -21,11 +22,14 @@ from tailrace.assembler.hydration import (
     sighting_from_row,
     trace_from_row,
 )
-from tailrace.assembler.state import EntityKeys, SessionKey, SharedKeys, UserKey
+from tailrace.assembler.state import EntityKeys, ScoreKey, SessionKey, SharedKeys, UserKey
 from tailrace.core.contributions import Amounts, PartKey
 from tailrace.core.repeats import MOST_MEMBERS
+from tailrace.core.score_configs import CONFIG_LOCK, Category, ConfigVersion
 from tailrace.runtime.failures import WINDOW_RECORDS, FailureBudget
 from tailrace.runtime.postgres import load_queries
+
+_categories: Final = msgspec.json.Decoder(tuple[Category, ...])
 
 
 class Epoch(NamedTuple):
@@ -74,10 +78,11 @@ class Extremes(NamedTuple):
 
 
 class Repository:
-    """The statements of the assembler. Raises the errors of asyncpg."""
+    """The statements of the assembler. Raises the errors of asyncpg. `live`: where what projects configure is read, if it is not in `pool`."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, live: asyncpg.Pool | None = None) -> None:
         self._pool = pool
+        self._live = live or pool
         self._queries = load_queries(Path(__file__).with_name("queries.sql"))
 
     async def acquire_epoch(self, partition: int) -> Epoch | None:
@@ -157,6 +162,23 @@ class Repository:
         row = await self._one("load_extremes", partition, trace.project_id, trace.id, sorted(trace.days), except_ids)
         return Extremes(_progress(row), row["first_start"], row["last_end"])
 
+    async def load_score_configs(
+        self, wanted: Sequence[ScoreKey], first_us: int, last_us: int
+    ) -> dict[ScoreKey, list[ConfigVersion]]:
+        """The versions of these configs, by project and id, that held at any time from `first_us` to `last_us`.
+
+        None is missing that holds then, since a version's time is taken, ahead, under the lock that is shared here.
+        """
+        async with self._live.acquire() as connection, connection.transaction():
+            await connection.execute(self._queries["lock_configuration"], CONFIG_LOCK)
+            rows = await connection.fetch(
+                self._queries["load_score_configs"], *_columns(wanted, 2), instant(first_us), instant(last_us)
+            )
+        found: dict[ScoreKey, list[ConfigVersion]] = {}
+        for row in rows:
+            found.setdefault((row["project_id"], row["id"]), []).append(_config_version(row))
+        return found
+
     async def _one(self, query: str, *arguments: object) -> Any:
         row = await self._pool.fetchrow(self._queries[query], *arguments)
         if row is None:
@@ -171,6 +193,20 @@ def _columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 def _rows(text: str | None) -> list[dict[str, Any]]:
     return [] if text is None else orjson.loads(text)
+
+
+def _config_version(row: Any) -> ConfigVersion:
+    return ConfigVersion(
+        id=row["id"],
+        name=row["name"],
+        data_type=row["data_type"],
+        min_value=row["min_value"],
+        max_value=row["max_value"],
+        categories=_categories.decode(row["categories"] or "[]"),
+        is_archived=row["is_archived"],
+        effective_us=row["effective_us"],
+        superseded_us=row["superseded_us"],
+    )
 
 
 def _progress(row: Any) -> Progress:

@@ -147,6 +147,8 @@ def score_row(state: ScoreState) -> ScoreRow:
     """The row of a score."""
     values = state.folded.values
     timestamp = values.get("timestamp")
+    if state.is_deleted:
+        return _deleted_score_row(state)
     return ScoreRow(
         project_id=state.project_id,
         id=state.id,
@@ -170,6 +172,35 @@ def score_row(state: ScoreState) -> ScoreRow:
         stamps=_stamps_text(state.folded, "score", {}),
         created_at=instant(state.created_us),
         updated_at=instant(state.updated_us),
+    )
+
+
+def _deleted_score_row(state: ScoreState) -> ScoreRow:
+    """What is kept of a deleted score: that its id was deleted."""
+    return ScoreRow(
+        project_id=state.project_id,
+        id=state.id,
+        timestamp=instant(state.created_us),
+        name="",
+        data_type="",
+        value=0,
+        string_value=None,
+        long_string_value=None,
+        source="",
+        comment=None,
+        metadata=None,
+        trace_id=None,
+        observation_id=None,
+        session_id=None,
+        dataset_run_id=None,
+        environment="",
+        config_id=None,
+        queue_id=None,
+        author_user_id=None,
+        stamps=_stamps_text(state.folded, "score", {}),
+        created_at=instant(state.created_us),
+        updated_at=instant(state.updated_us),
+        deleted=True,
     )
 
 

@@ -93,6 +93,7 @@ SCORE_RULES: Final[Mapping[str, Rule]] = {
     "queue_id": "latest",
     "author_user_id": "latest",
     "metadata": "deep",
+    "deleted": "any",
 }
 
 RULES: Final[Mapping[EntityKind, Mapping[str, Rule]]] = {

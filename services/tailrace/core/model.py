@@ -18,6 +18,7 @@ Bucket = Literal["minute", "hour", "day"]
 OBSERVATION_TYPES: Final[frozenset[str]] = frozenset(get_args(ObservationType))
 LEVELS: Final[frozenset[str]] = frozenset(get_args(Level))
 SCORE_DATA_TYPES: Final[frozenset[str]] = frozenset(get_args(ScoreDataType))
+SCORE_SOURCES: Final[frozenset[str]] = frozenset(get_args(ScoreSource))
 BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 
 MIN_TIME_US: Final = -62_135_510_400_000_000
@@ -31,6 +32,7 @@ DiscardReason = Literal[
     "observation_too_large",
     "too_many_spans",
     "unknown_record_kind",
+    "refused_by_config",
     "refused_by_postgres",
     "internal_error",
 ]

@@ -13,14 +13,15 @@ from tailrace.edge.endpoint import Edge
 from tailrace.edge.ingestion import INGESTION
 from tailrace.edge.otlp import METRICS, TRACES
 from tailrace.edge.publisher import Publisher
-from tailrace.edge.scores import SCORES
+from tailrace.edge.scores import DELETED_SCORE, SCORES
 from tailrace.edge.traffic import Traffic
 from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.metrics import LabelCap
+from tailrace.runtime.routing import register_ids
 from tailrace.runtime.settings import Settings
 
-ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES)
+ENDPOINTS = (TRACES, METRICS, INGESTION, SCORES, DELETED_SCORE)
 
 
 def make_edge(publisher: Publisher, keys: KeyCache, settings: Settings, traffic: Traffic) -> Edge:
@@ -42,7 +43,8 @@ def app_of(edge: Edge) -> Starlette:
 
 
 def routes(edge: Edge) -> list[BaseRoute]:
-    """The write endpoints. They take only POST."""
+    """The write endpoints. They take only POST, but for the one that deletes."""
+    register_ids()
     return [endpoint.route(edge) for endpoint in ENDPOINTS]
 
 

@@ -138,12 +138,13 @@ class Endpoint(NamedTuple):
     handle: Callable[[Call], Awaitable[Response]]
     access: Literal["full", "scores"] = "full"
     named_auth_errors: bool = False
+    method: Literal["POST", "DELETE"] = "POST"
 
     def route(self, edge: Edge) -> Route:
         async def answer(request: Request) -> Response:
             return await respond(self, edge, request)
 
-        return Route(self.path, answer, methods=["POST"], name=self.name)
+        return Route(self.path, answer, methods=[self.method], name=self.name)
 
 
 async def respond(endpoint: Endpoint, edge: Edge, request: Request) -> Response:

@@ -6,9 +6,10 @@ Writes go to the edge's application, everything else to query's; `/scores` is bo
 import argparse
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Final
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailrace.edge import app as edge
@@ -65,17 +66,21 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
 
 
 def one_origin(writes: Starlette, reads: Starlette) -> ASGIApp:
-    """Both applications behind one address: a POST to a path of `writes`, and any path that only `writes` has, is its own."""
-    write_paths = _paths(writes)
-    only_write_paths = write_paths - _paths(reads)
+    """Both applications behind one address: what a route of `writes` takes by POST or DELETE, and any path that only `writes` has, is its own."""
+    only_write_paths = {route.path for route in _routes(writes)} - {route.path for route in _routes(reads)}
+    changing = [route for route in _routes(writes) if not _changes.isdisjoint(route.methods or ())]
 
     async def origin(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        writing = path in only_write_paths or (path in write_paths and scope.get("method") == "POST")
+        writing = scope.get("path", "") in only_write_paths or (
+            scope.get("method") in _changes and any(route.matches(scope)[0] is Match.FULL for route in changing)
+        )
         await (writes if writing else reads)(scope, receive, send)
 
     return origin
 
 
-def _paths(app: Starlette) -> set[str]:
-    return {route.path for route in app.routes if isinstance(route, Route)}
+_changes: Final = frozenset({"POST", "DELETE"})
+
+
+def _routes(app: Starlette) -> list[Route]:
+    return [route for route in app.routes if isinstance(route, Route)]

@@ -5,17 +5,19 @@ from typing import Any, Final
 
 import asyncpg
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from tailrace.core.price_file import PricedModel, read_price_file
+from tailrace.query.annotation_queues import annotation_queue_handlers
+from tailrace.query.comments import comment_handlers
 from tailrace.query.database import Database
 from tailrace.query.dataset_routes import dataset_routes
 from tailrace.query.endpoint import Clock, Endpoints, unrouted
 from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
+from tailrace.query.score_configs import score_config_handlers
 from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
 from tailrace.query.sessions import get_session, list_sessions
 from tailrace.query.traces import get_trace, list_traces
@@ -25,6 +27,7 @@ from tailrace.query.users import list_users, list_windows
 from tailrace.runtime.cors import AllowAnyOrigin
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.resources import schemas
+from tailrace.runtime.routing import register_ids
 from tailrace.runtime.settings import Settings
 
 REQUESTS_PER_CONNECTION: Final = 8
@@ -52,30 +55,17 @@ _handlers: Final = {
 """Ids may hold slashes, raw or encoded, and any other character; what follows an id is found from the right end."""
 
 
-class _IdConvertor(Convertor[str]):
-    """An id in a path, also one that holds line ends."""
-
-    regex = "(?s:.*)"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("id", _IdConvertor())
-
-
 def create_app(
     pool: "asyncpg.Pool[Any]", keys: KeyCache, settings: Settings, *, clock: Clock | None = None
 ) -> Starlette:
     """The application over `pool` and `keys`, which their owner opens and closes."""
+    register_ids()
     most = settings.postgres.pool_size * REQUESTS_PER_CONNECTION
     endpoints = Endpoints(Database(pool), keys, max_requests=most, clock=clock)
     models = Models(_shipped_models(), kept_days=settings.kafka.retention_days + 1)
     routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
-    routes += [endpoints.route(path, handler, method=method) for method, path, handler in models.handlers()]
+    written = [*models.handlers(), *score_config_handlers(), *annotation_queue_handlers(), *comment_handlers()]
+    routes += [endpoints.route(path, handler, method=method) for method, path, handler in written]
     routes += dataset_routes(endpoints)
     app = Starlette(
         routes=[Route("/api/public/health", health, methods=["GET"]), *routes],

@@ -40,13 +40,13 @@ log = get_logger(__name__)
 UNMATCHED: Final = "unmatched"
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 30
-_WITH_BODY: Final = frozenset({"POST", "PUT"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 Clock = Callable[[], datetime]
 
 
 class Call(NamedTuple):
-    """What a handler needs of a request. `id`: the one in the path, if the route has one. `raw_path`: the path as it was sent, encoded.
-    `body`: of a POST or PUT.
+    """What a handler needs of a request. `id`: the one in the path, if the route has one; `item_id`: the one after it. `raw_path`: the path as it
+    was sent, encoded. `body`: of what writes.
     """
 
     principal: Principal
@@ -56,6 +56,7 @@ class Call(NamedTuple):
     now: datetime
     body: bytes = b""
     raw_path: str = ""
+    item_id: str = ""
 
     @property
     def project_id(self) -> str:
@@ -119,7 +120,8 @@ class Endpoints:
             raise ForbiddenError("this needs the public and the secret key as Basic authorization")
         id_ = clean_text(request.path_params.get("id", ""))
         body = await _read_body(request, max_body_bytes) if request.method in _WITH_BODY else b""
-        return Call(principal, self._database, request.query_params, id_, self._clock(), body, _raw_path(request))
+        raw_path, item_id = _raw_path(request), clean_text(request.path_params.get("item_id", ""))
+        return Call(principal, self._database, request.query_params, id_, self._clock(), body, raw_path, item_id)
 
 
 class _Seen:

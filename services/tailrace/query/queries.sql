@@ -113,11 +113,12 @@ t.id as found_trace_id, t.user_id, t.tags, t.environment as trace_environment, t
 -- Scores with what they take from their trace.
 select {score_columns}, {trace_of_score_columns}
 from scores s left join traces t on t.project_id = s.project_id and t.id = s.trace_id
-where {where} order by s.timestamp desc, s.id desc limit {limit} offset {offset}
+where {where} and not s.deleted order by s.timestamp desc, s.id desc limit {limit} offset {offset}
 
 -- name: count_scores
 -- How many scores there are on all pages.
-select count(*) from scores s left join traces t on t.project_id = s.project_id and t.id = s.trace_id where {where}
+select count(*) from scores s left join traces t on t.project_id = s.project_id and t.id = s.trace_id
+where {where} and not s.deleted
 
 -- name: list_users
 -- A page of end users with their figures over the ranges of buckets $2..$4. $5: a prefix of the id, or null. $6: also users without
@@ -224,3 +225,137 @@ from observations o
 where o.project_id = $1 and o.start_time >= $2 and o.start_time < $3
   and o.model is not null and o.model_id is null and o.total_cost is null and o.counted
 group by o.model order by count(*) desc, o.model limit $4 offset $5
+
+-- name: score_config_columns
+c.id, c.version, c.name, c.data_type, c.min_value, c.max_value, c.categories::text as categories, c.description, c.is_archived, c.created_at,
+c.updated_at
+
+-- name: list_score_configs
+-- A page of the score configs of a project, archived ones too, the newest first.
+select {score_config_columns} from score_config_versions c
+where c.project_id = $1 and c.superseded_at is null order by c.created_at desc, c.id desc limit $2 offset $3
+
+-- name: count_score_configs
+-- How many there are.
+select count(*) from score_config_versions c where c.project_id = $1 and c.superseded_at is null
+
+-- name: get_score_config
+-- One score config as it is now.
+select {score_config_columns} from score_config_versions c where c.project_id = $1 and c.id = $2 and c.superseded_at is null
+
+-- name: write_score_config
+-- The first version of a score config, or the one after version $3 if that is still the latest. Its time is taken under the lock that readers
+-- share (Repository.load_score_configs).
+with locked as materialized (select pg_advisory_xact_lock($11)),
+clock as materialized (select clock_timestamp() as at from locked),
+moment as (select at, at + make_interval(secs => $12::float8 / 1000000) as effective_at from clock),
+before as (
+    update score_config_versions v set superseded_at = moment.effective_at from moment
+    where v.project_id = $1 and v.id = $2 and v.superseded_at is null and v.version = $3
+    returning v.created_at
+)
+insert into score_config_versions as c (project_id, id, name, data_type, min_value, max_value, categories, description, is_archived,
+    created_at, updated_at, effective_at)
+select $1, $2, $4, $5, $6, $7, $8::jsonb, $9, $10, coalesce((select before.created_at from before), moment.at), moment.at, moment.effective_at
+from moment where $3::bigint is null or exists (select from before)
+returning {score_config_columns}
+
+-- name: annotation_queue_columns
+q.id, q.name, q.description, q.score_config_ids, q.created_at, q.updated_at
+
+-- name: list_annotation_queues
+-- A page of the annotation queues of a project, the newest first.
+select {annotation_queue_columns} from annotation_queues q
+where q.project_id = $1 order by q.created_at desc, q.id desc limit $2 offset $3
+
+-- name: count_annotation_queues
+-- How many there are.
+select count(*) from annotation_queues q where q.project_id = $1
+
+-- name: get_annotation_queue
+-- One annotation queue.
+select {annotation_queue_columns} from annotation_queues q where q.project_id = $1 and q.id = $2
+
+-- name: create_annotation_queue
+-- A queue, if the project has all the score configs that it names.
+insert into annotation_queues as q (project_id, id, name, description, score_config_ids)
+select $1, $2, $3, $4, $5::text[]
+where not exists (
+    select from unnest($5::text[]) as wanted (id)
+    where not exists (
+        select from score_config_versions c where c.project_id = $1 and c.id = wanted.id and c.superseded_at is null
+    )
+)
+returning {annotation_queue_columns}
+
+-- name: annotation_queue_item_columns
+i.id, i.queue_id, i.object_id, i.object_type, i.status, i.completed_at, i.created_at, i.updated_at
+
+-- name: list_annotation_queue_items
+-- A page of a queue's items, the newest first. $3: their status, null for any.
+select {annotation_queue_item_columns} from annotation_queue_items i
+where i.project_id = $1 and i.queue_id = $2 and ($3::text is null or i.status = $3)
+order by i.created_at desc, i.id desc limit $4 offset $5
+
+-- name: count_annotation_queue_items
+-- How many there are.
+select count(*) from annotation_queue_items i
+where i.project_id = $1 and i.queue_id = $2 and ($3::text is null or i.status = $3)
+
+-- name: get_annotation_queue_item
+-- One item of a queue.
+select {annotation_queue_item_columns} from annotation_queue_items i where i.project_id = $1 and i.queue_id = $2 and i.id = $3
+
+-- name: create_annotation_queue_item
+-- An item of a queue that is there.
+insert into annotation_queue_items as i (project_id, queue_id, id, object_id, object_type, status, completed_at)
+select q.project_id, q.id, $3, $4, $5, $6, case when $6 = 'COMPLETED' then now() end
+from annotation_queues q where q.project_id = $1 and q.id = $2
+returning {annotation_queue_item_columns}
+
+-- name: update_annotation_queue_item
+-- An item with the status $4, or as it is if that is null. It was completed when it became so first.
+update annotation_queue_items i
+set status = coalesce($4, i.status), updated_at = now(),
+    completed_at = case when coalesce($4, i.status) = 'COMPLETED' then coalesce(i.completed_at, now()) end
+where i.project_id = $1 and i.queue_id = $2 and i.id = $3
+returning {annotation_queue_item_columns}
+
+-- name: delete_annotation_queue_item
+-- Take an item out of its queue.
+delete from annotation_queue_items i where i.project_id = $1 and i.queue_id = $2 and i.id = $3
+returning {annotation_queue_item_columns}
+
+-- name: assign_annotation_queue
+-- Let a person work on a queue that is there; again changes nothing.
+insert into annotation_queue_assignments as a (project_id, queue_id, user_id)
+select q.project_id, q.id, $3 from annotation_queues q where q.project_id = $1 and q.id = $2
+on conflict (project_id, queue_id, user_id) do update set user_id = excluded.user_id
+returning a.queue_id as id
+
+-- name: unassign_annotation_queue
+-- Let a person work on a queue no more, whether or not they did; yields the queue if it is there.
+with gone as (
+    delete from annotation_queue_assignments a where a.project_id = $1 and a.queue_id = $2 and a.user_id = $3
+)
+select q.id from annotation_queues q where q.project_id = $1 and q.id = $2
+
+-- name: comment_columns
+m.id, m.object_type, m.object_id, m.content, m.author_user_id, m.created_at, m.updated_at
+
+-- name: list_comments
+-- A page of comments, the newest first.
+select {comment_columns} from comments m where {where} order by m.created_at desc, m.id desc limit {limit} offset {offset}
+
+-- name: count_comments
+-- How many comments there are on all pages.
+select count(*) from comments m where {where}
+
+-- name: get_comment
+-- One comment.
+select {comment_columns} from comments m where m.project_id = $1 and m.id = $2
+
+-- name: create_comment
+-- A comment.
+insert into comments as m (project_id, id, object_type, object_id, content, author_user_id) values ($1, $2, $3, $4, $5, $6)
+returning {comment_columns}

@@ -204,3 +204,61 @@ class UnknownModel(Row, frozen=True, kw_only=True, gc=False):
     first_seen_at: datetime
     last_seen_at: datetime
     total: int
+
+
+class ScoreConfigRead(Row, frozen=True, kw_only=True, gc=False):
+    """A score config as it is now: its latest version."""
+
+    id: str
+    version: int
+    name: str
+    data_type: str
+    min_value: float | None
+    max_value: float | None
+    categories: str | None
+    description: str | None
+    is_archived: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class AnnotationQueueRead(Row, frozen=True, kw_only=True, gc=False):
+    """A queue of what people are to look at."""
+
+    id: str
+    name: str
+    description: str | None
+    score_config_ids: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class AnnotationQueueItemRead(Row, frozen=True, kw_only=True, gc=False):
+    """A trace, an observation or a session in a queue."""
+
+    id: str
+    queue_id: str
+    object_id: str
+    object_type: str
+    status: str
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CommentRead(Row, frozen=True, kw_only=True, gc=False):
+    """A comment on a trace, an observation, a session or a prompt."""
+
+    id: str
+    object_type: str
+    object_id: str
+    content: str
+    author_user_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Found(Row, frozen=True, kw_only=True, gc=False):
+    """That something is there."""
+
+    id: str

@@ -1,12 +1,13 @@
 """Scores as JSON: rows in, the objects of the public API (v1, v2, v3) out. No reads, no clock."""
 
-from typing import Any
+from typing import Any, Final
 
 from tailrace.query.json_text import embed_instant, embed_object
 from tailrace.query.rows import ScoreRead
 
 V2_GROUPS = ("score", "trace")
 V3_GROUPS = ("core", "details", "subject", "annotation")
+_NO_TRACE: Final[dict[str, Any]] = {"userId": None, "tags": [], "environment": None, "sessionId": None}
 
 
 def score_v1(score: ScoreRead) -> dict[str, Any]:
@@ -36,8 +37,13 @@ def score_v1(score: ScoreRead) -> dict[str, Any]:
     return shape
 
 
+def score_in_list_v1(score: ScoreRead) -> dict[str, Any]:
+    """A score of a v1 list. Its clients insist on a trace, also where that is still on its way."""
+    return score_v1(score) | {"trace": _trace(score) or _NO_TRACE}
+
+
 def score_in_list(score: ScoreRead, groups: frozenset[str]) -> dict[str, Any]:
-    """A score of a v1 or v2 list, with its trace unless that is left out."""
+    """A score of a v2 list, with its trace, null if there is none, unless that is left out."""
     return score_v1(score) | ({"trace": _trace(score)} if "trace" in groups else {})
 
 

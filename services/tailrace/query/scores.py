@@ -1,11 +1,11 @@
 """GET /scores, /v2/scores and /v3/scores: scores by number of page or by cursor, and single ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 
-from tailrace.core.model import SCORE_DATA_TYPES
+from tailrace.core.model import SCORE_DATA_TYPES, SCORE_SOURCES
 from tailrace.query.columns import SCORE_COLUMNS
 from tailrace.query.cursor import decode_cursor, encode_cursor
 from tailrace.query.database import Reader
@@ -24,7 +24,7 @@ from tailrace.query.parameters import (
     whole_number,
 )
 from tailrace.query.rows import ScoreRead
-from tailrace.query.score_shapes import V2_GROUPS, V3_GROUPS, score_in_list, score_v1, score_v3
+from tailrace.query.score_shapes import V2_GROUPS, V3_GROUPS, score_in_list, score_in_list_v1, score_v1, score_v3
 from tailrace.query.sql import Where, statement
 
 MAX_TRACE_SCORES: Final = 50_000
@@ -58,7 +58,7 @@ async def list_scores_v1(call: Call) -> Answer:
     """A counted page of the scores of traces, newest first."""
     listing = _listing(call)
     listing.where.add(_v1_only)
-    return await _page(call, listing.where, frozenset(V2_GROUPS))
+    return await _page(call, listing.where, score_in_list_v1)
 
 
 async def list_scores_v2(call: Call) -> Answer:
@@ -69,7 +69,7 @@ async def list_scores_v2(call: Call) -> Answer:
     listing = _listing(call)
     listing.equal("sessionId", "datasetRunId", "traceId")
     listing.where.any_of("s.observation_id", comma_list(call.query, "observationId"))
-    return await _page(call, listing.where, asked)
+    return await _page(call, listing.where, lambda score: score_in_list(score, asked))
 
 
 async def get_score_v1(call: Call) -> Answer:
@@ -117,6 +117,7 @@ async def scores_of_trace(reader: Reader, project_id: str, trace_id: str) -> lis
 def _listing(call: Call) -> Listing:
     """What v1 and v2 have in common."""
     choice(call.query, "dataType", SCORE_DATA_TYPES)
+    choice(call.query, "source", SCORE_SOURCES)
     listing = Listing(Where("s", call.project_id), call.query, SCORE_COLUMNS)
     listing.equal("userId", "name", "source", "configId", "queueId", "dataType")
     listing.any_of("environment")
@@ -130,14 +131,14 @@ def _listing(call: Call) -> Listing:
     return listing
 
 
-async def _page(call: Call, where: Where, asked: frozenset[str]) -> Answer:
+async def _page(call: Call, where: Where, shape: Callable[[ScoreRead], dict[str, Any]]) -> Answer:
     asked_page = page(call.query)
     async with call.database.snapshot() as reader:
         total = await reader.whole_number(statement("count_scores", where=str(where)), where.values)
         found = await _read(reader, where, limit=asked_page.limit, offset=asked_page.offset)
 
     def build() -> dict[str, Any]:
-        return {"data": [score_in_list(score, asked) for score in found], "meta": page_meta(asked_page, total)}
+        return {"data": [shape(score) for score in found], "meta": page_meta(asked_page, total)}
 
     return Answer(build, len(found))
 
@@ -181,9 +182,9 @@ def _check_subject(given: Mapping[str, list[str]]) -> None:
         raise InvalidRequestError(f"expected only one of {', '.join(_v3_subjects)}", subjects[1])
     if given["observationId"] and not given["traceId"]:
         raise InvalidRequestError("observation ids are those of a trace: give traceId too", "observationId")
-    wrong = set(given["dataType"]) - SCORE_DATA_TYPES
-    if wrong:
-        raise InvalidRequestError(f"expected types of {', '.join(sorted(SCORE_DATA_TYPES))}", "dataType")
+    for name, known in (("dataType", SCORE_DATA_TYPES), ("source", SCORE_SOURCES)):
+        if not set(given[name]) <= known:
+            raise InvalidRequestError(f"expected some of {', '.join(sorted(known))}", name)
 
 
 def _add_values(where: Where, query: QueryParams, data_types: list[str]) -> None:

@@ -8,6 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _methods: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _usual_headers: Final = "Authorization, Content-Type"
+_readable_headers: Final = "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+"""Beyond those that a page may always read: how long to wait."""
+
 _keep_seconds: Final = "86400"
 
 
@@ -27,7 +30,9 @@ class AllowAnyOrigin:
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Access-Control-Allow-Origin"] = "*"
+                headers = MutableHeaders(scope=message)
+                headers["Access-Control-Allow-Origin"] = "*"
+                headers["Access-Control-Expose-Headers"] = _readable_headers
             await send(message)
 
         await self._app(scope, receive, send_marked)

@@ -128,7 +128,7 @@ class TraceBodyRow(Record, frozen=True, kw_only=True):
 
 
 class ScoreRow(Record, frozen=True, kw_only=True):
-    """A folded score."""
+    """A folded score. `deleted`: what is left of one that was deleted, its id without content."""
 
     project_id: str
     id: str
@@ -152,6 +152,7 @@ class ScoreRow(Record, frozen=True, kw_only=True):
     stamps: str
     created_at: datetime
     updated_at: datetime
+    deleted: bool = False
 
 
 class SessionRow(Record, frozen=True, kw_only=True):

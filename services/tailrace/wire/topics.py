@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple, cast, get_args
 
 from tailrace.core.model import MAX_TIME_US, ProjectId
 
-RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores", "repricing"]
+RawKind = Literal["otlp-protobuf", "otlp-json", "ingestion", "scores", "repricing", "deletions"]
 RAW_KINDS: Final[frozenset[str]] = frozenset(get_args(RawKind))
 RAW_VERSION: Final = 2
 """The latest version of raw records that this release reads."""
@@ -15,7 +15,7 @@ SCHEMA_VERSION: Final = 1
 """The version of the records between processes."""
 
 _first_version: Final = 1
-_version_of_kind: Final[Mapping[RawKind, int]] = {"repricing": 2}
+_version_of_kind: Final[Mapping[RawKind, int]] = {"repricing": 2, "deletions": 2}
 MAX_PROJECT_CHARS: Final = 200
 """Twice what a project's id may have; more does not fit into an index."""
 MAX_EVENTS: Final = 10_000_000
@@ -49,7 +49,7 @@ def version_of(kind: RawKind) -> int:
 class RawHeaders(NamedTuple):
     """What the edge states about a raw record, in Kafka headers, so that no one must parse the body to count it.
 
-    `events`: how many spans, batch events or scores the body holds; a repricing is one. `received_at_us`: microseconds since 1970, UTC.
+    `events`: how many spans, batch events, scores or deletions the body holds; a repricing is one. `received_at_us`: microseconds since 1970, UTC.
     """
 
     kind: RawKind

@@ -286,7 +286,7 @@ def test_ids_too_long_to_store_are_rejected() -> None:
 
 def test_a_log_of_an_sdk_counts_and_says_nothing() -> None:
     mapped = map_events(event("sdk-log", {"log": "x"}))
-    assert mapped == ([], [], 1)
+    assert (mapped.changes, mapped.rejects, mapped.events) == ([], [], 1)
 
 
 def test_a_body_that_is_no_batch_is_rejected_whole() -> None:

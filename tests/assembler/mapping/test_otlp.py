@@ -285,4 +285,4 @@ def test_a_body_that_cannot_be_divided_is_rejected_once_for_each_event_with_its_
 
 def test_an_empty_request_makes_nothing() -> None:
     mapped = map_record(headers("otlp-json", 0), trace_request([]))
-    assert mapped == ([], [], 0)
+    assert (mapped.changes, mapped.rejects, mapped.events) == ([], [], 0)

@@ -3,9 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tailrace.assembler.mapping import Mapped, map_record
+from tailrace.assembler.mapping.scores import judge_scores
+from tailrace.core.score_configs import Category, ConfigVersion
 from tailrace.core.stamp import CREATE
 from tests.assembler.mapping.senders import PROJECT, RECEIVED_US, event, folded, headers, map_events, map_spans, span
 
@@ -117,3 +120,86 @@ def test_a_body_that_is_no_score_is_rejected() -> None:
 
 def test_spans_make_no_scores() -> None:
     assert {change.kind for change in map_spans(span()).changes} == {"observation", "trace"}
+
+
+CONFIG = ConfigVersion(
+    id="c",
+    name="the config's name",
+    data_type="CATEGORICAL",
+    min_value=None,
+    max_value=None,
+    categories=(Category(label="good", value=2),),
+    is_archived=False,
+    effective_us=0,
+    superseded_us=None,
+)
+
+
+def judge(config: ConfigVersion | None, **body: Any) -> Mapped:
+    """What a config that is asked for as `c` leaves of a posted score."""
+    mapped = post({"id": "s", "name": "n", "value": "good", "traceId": "t", "configId": "c", **body})
+    return judge_scores(headers("scores"), mapped, {"c": config}.get)
+
+
+def test_only_scores_that_name_a_config_are_to_be_judged() -> None:
+    plain = {"id": "p", "name": "n", "value": 1, "traceId": "t", "configId": ""}
+    named = {**plain, "id": "q", "configId": "c"}
+    assert [one[::2] for one in post([plain, named]).configured] == [(1, "c")]
+    trace = event("trace-create", {"id": "t"})
+    mapped = map_events(trace, event("score-create", plain), event("score-create", named))
+    (one,) = mapped.configured
+    assert (mapped.changes[one.at].id, one.config_id) == ("q", "c")
+
+
+def test_a_config_gives_a_score_its_name_its_type_and_the_number_of_its_category() -> None:
+    (change,) = judge(CONFIG).changes
+    fields = change.fields
+    assert (fields["name"], fields["data_type"], fields["value"], fields["string_value"]) == (
+        "the config's name",
+        "CATEGORICAL",
+        2,
+        "good",
+    )
+    assert fields["config_id"] == "c"
+
+
+def test_a_score_without_a_type_is_read_in_the_configs() -> None:
+    boolean = msgspec.structs.replace(CONFIG, data_type="BOOLEAN", categories=())
+    (change,) = judge(boolean, value=1).changes
+    assert (change.fields["data_type"], change.fields["value"], change.fields["string_value"]) == (
+        "BOOLEAN",
+        1,
+        "True",
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "body", "reason"),
+    [
+        (None, {}, "there was no score config c when the score was received"),
+        (msgspec.structs.replace(CONFIG, is_archived=True), {}, "is archived"),
+        (CONFIG, {"value": "fine"}, "has no category 'fine'"),
+        (CONFIG, {"value": 1}, "expected a string for a CATEGORICAL score"),
+        (CONFIG, {"dataType": "TEXT"}, "asks for dataType CATEGORICAL, got TEXT"),
+        (msgspec.structs.replace(CONFIG, data_type="BOOLEAN"), {"value": 2}, "expected 0 or 1"),
+        (msgspec.structs.replace(CONFIG, data_type="TEXT"), {"value": "x" * 501}, "1 to 500 characters"),
+    ],
+)
+def test_what_a_config_refuses_is_rejected_with_its_reason_and_its_bytes(
+    config: ConfigVersion | None, body: dict[str, Any], reason: str
+) -> None:
+    mapped = judge(config, **body)
+    assert (mapped.changes, mapped.events) == ([], 1)
+    (reject,) = mapped.rejects
+    assert (reject.reason, reject.entity) == ("refused_by_config", "s")
+    assert reason in reject.detail
+    assert json.loads(reject.payload)["configId"] == "c"
+
+
+def test_a_deletion_says_only_that_a_score_is_deleted() -> None:
+    mapped = map_record(headers("deletions", 2), b'{"scores":["a","b"]}')
+    assert [(change.kind, change.trace_id, change.id, change.fields) for change in mapped.changes] == [
+        ("score", "", "a", {"deleted": True}),
+        ("score", "", "b", {"deleted": True}),
+    ]
+    assert (mapped.events, mapped.rejects) == (2, [])

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from tailrace.assembler.mapping.langfuse import prompt_version
-from tailrace.assembler.mapping.mapped import Mapped, reject_record
-from tailrace.assembler.mapping.scores import reject_error, score_change, stamp_of
+from tailrace.assembler.mapping.mapped import ConfiguredScore, Mapped, reject_record
+from tailrace.assembler.mapping.scores import configured_score, reject_error, score_change, stamp_of
 from tailrace.assembler.mapping.values import (
     cut_key,
     dump_json,
@@ -62,14 +62,18 @@ def map_batch(headers: RawHeaders, payload: bytes) -> Mapped:
         return reject_record(str(error), payload, headers.events)
     mapped = Mapped([], [reject_error(error) for error in batch.errors], sum(map(len, batch)))
     creations = _creations_in(batch.events)
+    judged: list[ConfiguredScore] = []
     for event in batch.events:
         if event.kind == "score":
+            configured = configured_score(len(mapped.changes), event)
+            if configured is not None:
+                judged.append(configured)
             mapped.changes.append(score_change(headers, event))
         elif event.kind == "trace":
             mapped.changes.append(_trace_change(headers, event))
         else:
             mapped.changes.extend(_observation_changes(headers, event, creations))
-    return mapped
+    return mapped._replace(configured=judged)
 
 
 def _creations_in(events: Iterable[Event]) -> Creations:

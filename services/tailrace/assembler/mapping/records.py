@@ -3,6 +3,7 @@
 events == events behind `changes` (or behind nothing, as a log line) + len(rejects). What a sender did wrong becomes a reject, never an exception.
 """
 
+from tailrace.assembler.mapping.deletions import map_deletions
 from tailrace.assembler.mapping.ingestion import map_batch
 from tailrace.assembler.mapping.mapped import Mapped
 from tailrace.assembler.mapping.otlp import map_spans
@@ -19,4 +20,6 @@ def map_record(headers: RawHeaders, payload: bytes) -> Mapped:
         return map_scores(headers, payload)
     if headers.kind == "repricing":
         return map_repricing(headers, payload)
+    if headers.kind == "deletions":
+        return map_deletions(headers, payload)
     return map_spans(headers, headers.kind, payload)
