@@ -15,6 +15,9 @@ from tailrace.query.endpoint import Clock, Endpoints, unrouted
 from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
+from tailrace.query.prompt_cache import PromptCache
+from tailrace.query.prompt_line import PromptLine
+from tailrace.query.prompts import Prompts
 from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
 from tailrace.query.sessions import get_session, list_sessions
 from tailrace.query.traces import get_trace, list_traces
@@ -67,14 +70,24 @@ register_url_convertor("id", _IdConvertor())
 
 
 def create_app(
-    pool: "asyncpg.Pool[Any]", keys: KeyCache, settings: Settings, *, clock: Clock | None = None
+    pool: "asyncpg.Pool[Any]",
+    keys: KeyCache,
+    settings: Settings,
+    *,
+    prompt_line: PromptLine | None = None,
+    clock: Clock | None = None,
 ) -> Starlette:
-    """The application over `pool` and `keys`, which their owner opens and closes."""
+    """The application over `pool`, `keys` and `prompt_line`, which their owner opens, watches and closes.
+
+    Without a line prompts are always read from the database.
+    """
     most = settings.postgres.pool_size * REQUESTS_PER_CONNECTION
     endpoints = Endpoints(Database(pool), keys, max_requests=most, clock=clock)
     models = Models(_shipped_models(), kept_days=settings.kafka.retention_days + 1)
+    prompts = Prompts(prompt_line or PromptLine(PromptCache()))
+    writing = [*models.handlers(), *prompts.handlers()]
     routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
-    routes += [endpoints.route(path, handler, method=method) for method, path, handler in models.handlers()]
+    routes += [endpoints.route(path, handler, method=method) for method, path, handler in writing]
     app = Starlette(
         routes=[Route("/api/public/health", health, methods=["GET"]), *routes],
         middleware=[Middleware(AllowAnyOrigin)],

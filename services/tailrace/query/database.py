@@ -1,4 +1,5 @@
-"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one statement.
+"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one
+statement, or one transaction where a rule concerns several rows.
 
 A pool without a free place says so in time.
 """
@@ -42,6 +43,14 @@ class Reader:
         return await self._connection.fetchval(statement, *values)
 
 
+class Writer(Reader):
+    """One transaction that writes. Each statement sees what is committed when it begins."""
+
+    async def run(self, statement: str, values: Sequence[Any]) -> None:
+        """A statement whose rows nobody needs."""
+        await self._connection.fetch(statement, *values)
+
+
 class Database:
     """Where readers come from."""
 
@@ -65,6 +74,15 @@ class Database:
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             record = await connection.fetchrow(statement, *values)
         return None if record is None else kind(**record)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Writer]:
+        """A writer; what it wrote is committed with the block, and undone by an error in it. Postgres ends what idles in it for 10 s.
+
+        Raises TimeoutError when no connection is free in time.
+        """
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            yield Writer(connection)
 
 
 def _convert(kind: type[AnyRow], records: list[asyncpg.Record]) -> list[AnyRow]:

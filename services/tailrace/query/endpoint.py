@@ -39,12 +39,12 @@ log = get_logger(__name__)
 UNMATCHED: Final = "unmatched"
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 30
-_WITH_BODY: Final = frozenset({"POST", "PUT"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 Clock = Callable[[], datetime]
 
 
 class Call(NamedTuple):
-    """What a handler needs of a request. `id`: the one in the path, if the route has one. `body`: of a POST or PUT."""
+    """What a handler needs of a request. `id`: the one in the path, if the route has one. `body`: of a POST, PUT or PATCH."""
 
     principal: Principal
     database: Database
@@ -59,10 +59,11 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a handler answers: `build` makes the JSON value, or its bytes, off the event loop; `rows` is for the log."""
+    """What a handler answers: `build` makes the JSON value, or its bytes, off the event loop, or is these bytes; `rows` is for the log."""
 
-    build: Callable[[], object]
+    build: Callable[[], object] | bytes
     rows: int = 1
+    status: int = 200
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -89,14 +90,14 @@ class Endpoints:
         started = time.perf_counter()
         seen = _Seen()
         try:
-            response = json_response(await self._handle(request, handler, seen))
+            response = await self._handle(request, handler, seen)
         except Exception as error:  # noqa: BLE001 - the edge of the process: every error becomes an answer
             response = error_response(error)
         elapsed = time.perf_counter() - started
         record(route, response.status_code, elapsed, rows=seen.rows, project=seen.project_id)
         return response
 
-    async def _handle(self, request: Request, handler: Handler, seen: "_Seen") -> bytes:
+    async def _handle(self, request: Request, handler: Handler, seen: "_Seen") -> Response:
         if self._free <= 0:
             raise UnavailableError("too many requests are under way; try again")
         self._free -= 1
@@ -105,7 +106,9 @@ class Endpoints:
             seen.project_id = call.project_id
             answer = await handler(call)
             seen.rows = answer.rows
-            return await asyncio.to_thread(_render, answer.build)
+            build = answer.build
+            content = build if isinstance(build, bytes) else await asyncio.to_thread(_render, build)
+            return json_response(content, answer.status) if answer.status != 204 else Response(status_code=204)
         finally:
             self._free += 1
 

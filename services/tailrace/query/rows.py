@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import msgspec
 
@@ -73,6 +74,7 @@ class ObservationRead(Row, frozen=True, kw_only=True, gc=False):
     counted: bool
     prompt_name: str | None
     prompt_version: int | None
+    prompt_id: str | None
     warnings: list[str]
     created_at: datetime
     updated_at: datetime
@@ -204,3 +206,65 @@ class UnknownModel(Row, frozen=True, kw_only=True, gc=False):
     first_seen_at: datetime
     last_seen_at: datetime
     total: int
+
+
+class PromptRead(Row, frozen=True, kw_only=True, gc=False):
+    """A version of a prompt, with its labels in their order and the tags of its name. `prompt`: a text, or messages as JSON."""
+
+    id: str
+    name: str
+    version: int
+    type: str
+    prompt: str
+    config: str
+    labels: list[str]
+    tags: list[str]
+    commit_message: str | None
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class FoundPrompt(PromptRead, frozen=True, kw_only=True, gc=False):
+    """A version that one of several references leads to; `position` of that, from 1."""
+
+    position: int
+
+
+class PromptMeta(Row, frozen=True, kw_only=True, gc=False):
+    """A name of prompts with what its chosen versions have."""
+
+    name: str
+    type: str
+    versions: list[int]
+    labels: list[str]
+    tags: list[str]
+    last_updated_at: datetime
+    last_config: str
+
+
+class PromptKind(Row, frozen=True, kw_only=True, gc=False):
+    """What all versions of a name share, and the number of the highest; 0 if there is none."""
+
+    type: str
+    tags: list[str]
+    last_version: int
+
+
+class Dependent(Row, frozen=True, kw_only=True, gc=False):
+    """A version that includes another prompt."""
+
+    name: str
+    version: int
+
+
+class NumberOfVersion(Row, frozen=True, kw_only=True, gc=False):
+    """A version by its number."""
+
+    version: int
+
+
+class CacheOfPrompts(Row, frozen=True, kw_only=True, gc=False):
+    """A process that may hold prompts in memory."""
+
+    id: UUID

@@ -1,4 +1,4 @@
-"""Composing statements: named blocks of `queries.sql` with slots, filled with closed fragments; every value is a `$n` parameter.
+"""Composing statements: named blocks of `queries.sql` and `prompts.sql` with slots, filled with closed fragments; every value is a `$n` parameter.
 
 No text of a sender ever becomes SQL: fragments come from this package's own tables of columns and operators.
 """
@@ -9,7 +9,10 @@ from typing import Any, Final
 
 from tailrace.runtime.postgres import load_queries
 
-QUERIES: Final = load_queries(Path(__file__).with_name("queries.sql"))
+QUERIES: Final = {
+    **load_queries(Path(__file__).with_name("queries.sql")),
+    **load_queries(Path(__file__).with_name("prompts.sql")),
+}
 
 
 class Where:
