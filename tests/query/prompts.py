@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from tailrace.query.app import create_app
 from tailrace.query.prompt_cache import PromptCache
@@ -39,24 +40,31 @@ async def add(client: httpx.AsyncClient, name: str, version: int, *labels: str) 
 
 
 @asynccontextmanager
-async def prompt_process(
-    dsn: str, seed: Seed, *, listen_dsn: str | None = None
-) -> AsyncGenerator[tuple[httpx.AsyncClient, PromptLine]]:
-    """A client of an app of its own, with a pool of its own, that listens through `listen_dsn`."""
+async def prompt_app(
+    dsn: str, *, listen_dsn: str | None = None, line: PromptLine | None = None
+) -> AsyncGenerator[tuple[Starlette, PromptLine]]:
+    """An app with a pool of its own, that listens through `listen_dsn`."""
     settings = Settings(postgres=Postgres(dsn=Secret(dsn), pool_size=4))
-    line, stop = PromptLine(PromptCache()), asyncio.Event()
+    line, stop = line or PromptLine(PromptCache()), asyncio.Event()
     pool = await open_pool(settings.postgres, application="test")
     watching = asyncio.create_task(line.watch(listen_dsn or dsn, stop))
-    app = create_app(pool, KeyCache(PostgresKeyStore(pool)), settings, prompt_line=line)
-    transport = httpx.ASGITransport(app=app)
-    headers = basic(seed.public_key)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
-            yield client, line
+        yield create_app(pool, KeyCache(PostgresKeyStore(pool)), settings, prompt_line=line), line
     finally:
         stop.set()
         await asyncio.wait_for(watching, WAIT_SECONDS)
         await pool.close()
+
+
+@asynccontextmanager
+async def prompt_process(
+    dsn: str, seed: Seed, *, listen_dsn: str | None = None, line: PromptLine | None = None
+) -> AsyncGenerator[tuple[httpx.AsyncClient, PromptLine]]:
+    """A client of such an app, with the seeded project's key."""
+    async with prompt_app(dsn, listen_dsn=listen_dsn, line=line) as (app, used):
+        transport, headers = httpx.ASGITransport(app=app), basic(seed.public_key)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+            yield client, used
 
 
 async def until(holds: Callable[[], bool]) -> None:

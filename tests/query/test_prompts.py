@@ -93,6 +93,10 @@ async def test_is_active_stands_for_the_label_production(client: httpx.AsyncClie
     assert (await create(client, isActive=False))["labels"] == ["latest"]
 
 
+async def test_latest_may_be_said_of_what_has_it_anyway(client: httpx.AsyncClient) -> None:
+    assert (await create(client, labels=["latest", "a", "a"]))["labels"] == ["a", "latest"]
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -112,15 +116,21 @@ async def test_what_is_not_there_is_404(client: httpx.AsyncClient, asked: dict[s
     assert response.json() == {"message": message, "error": "LangfuseNotFoundError"}
 
 
-@pytest.mark.parametrize("asked", [{"version": 1, "label": "a"}, {"version": "x"}, {"version": 2**31}, {"resolve": "maybe"}])
+@pytest.mark.parametrize(
+    "asked", [{"version": 1, "label": "a"}, {"version": "x"}, {"version": 2**31}, {"resolve": "maybe"}]
+)
 async def test_questions_that_cannot_be_meant_are_400(client: httpx.AsyncClient, asked: dict[str, Any]) -> None:
     await create(client)
 
     assert (await client.get(f"{PATH}/greet", params=asked)).status_code == 400
 
 
-@pytest.mark.parametrize("name", ["a/b/c", "a b", "ä/ö?#%&+", "versions/1/versions/2", "x/versions/1", "a%2Fb", "metrics/new", "\U0001f600"])
-async def test_names_with_slashes_and_any_characters_are_found_encoded_and_raw(client: httpx.AsyncClient, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["a/b/c", "a b", "ä/ö?#%&+", "versions/1/versions/2", "x/versions/1", "a%2Fb", "metrics/new", "\U0001f600"]
+)
+async def test_names_with_slashes_and_any_characters_are_found_encoded_and_raw(
+    client: httpx.AsyncClient, name: str
+) -> None:
     await create(client, name=name, labels=["production"])
     encoded = "".join(f"%{byte:02X}" for byte in name.encode())
     raw = "/".join("".join(f"%{byte:02X}" for byte in part.encode()) for part in name.split("/"))
@@ -269,7 +279,9 @@ async def test_deleting_a_version_moves_latest_to_the_highest_that_remains(clien
     assert (await client.get(PATH, params={"name": "greet"})).json()["data"] == []
 
 
-async def test_deleting_a_name_deletes_all_of_it_and_it_can_begin_anew_as_another_type(client: httpx.AsyncClient) -> None:
+async def test_deleting_a_name_deletes_all_of_it_and_it_can_begin_anew_as_another_type(
+    client: httpx.AsyncClient,
+) -> None:
     await create(client, labels=["production"], tags=["t"])
     await create(client)
 
@@ -292,7 +304,10 @@ async def test_what_is_not_there_cannot_be_deleted(client: httpx.AsyncClient) ->
 async def test_many_writers_at_once_number_their_versions_without_a_gap_or_a_double(
     client: httpx.AsyncClient, module_postgres_dsn: str, seed: Seed
 ) -> None:
-    async with prompt_process(module_postgres_dsn, seed) as (one, _), prompt_process(module_postgres_dsn, seed) as (two, _):
+    async with (
+        prompt_process(module_postgres_dsn, seed) as (one, _),
+        prompt_process(module_postgres_dsn, seed) as (two, _),
+    ):
         made = await asyncio.gather(
             *(create((one, two)[n % 2], "met", f"{n}", labels=["production", f"l{n % 3}"]) for n in range(60))
         )
@@ -385,7 +400,10 @@ async def test_lists_are_filtered_before_versions_are_put_together(client: httpx
         ({"type": "string", "column": "name", "operator": "contains", "value": "\\%"}, {"50%": [1]}),
         ({"type": "string", "column": "name", "operator": "contains", "value": "*"}, {}),
         ({"type": "string", "column": "name", "operator": "does not contain", "value": "OO"}, {"50%": [1]}),
-        ({"type": "string", "column": "name", "operator": "is not empty", "value": ""}, {"50%": [1], "Tools/a": [1, 2]}),
+        (
+            {"type": "string", "column": "name", "operator": "is not empty", "value": ""},
+            {"50%": [1], "Tools/a": [1, 2]},
+        ),
         ({"type": "stringOptions", "column": "type", "operator": "any of", "value": ["chat"]}, {"50%": [1]}),
         ({"type": "stringOptions", "column": "name", "operator": "none of", "value": ["50%"]}, {"Tools/a": [1, 2]}),
         ({"type": "number", "column": "version", "operator": ">=", "value": 2}, {"Tools/a": [2]}),

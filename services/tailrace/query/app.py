@@ -17,6 +17,7 @@ from tailrace.query.observations import get_observation, list_observations, list
 from tailrace.query.projects import health, list_projects
 from tailrace.query.prompt_cache import PromptCache
 from tailrace.query.prompt_line import PromptLine
+from tailrace.query.prompt_metrics import measure_prompt
 from tailrace.query.prompts import Prompts
 from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
 from tailrace.query.sessions import get_session, list_sessions
@@ -50,6 +51,7 @@ _handlers: Final = {
     "/api/tailrace/v1/users/{id:id}/windows": list_windows,
     "/api/tailrace/v1/traces/{id:id}/tree": get_tree,
     "/api/tailrace/v1/unknown-models": list_unknown_models,
+    "/api/tailrace/v1/prompts/{id:id}/metrics": measure_prompt,
 }
 """Ids may hold slashes, raw or encoded, and any other character; what follows an id is found from the right end."""
 

@@ -188,7 +188,5 @@ PROMPT_COLUMNS: Final[Mapping[str, Column]] = {
     where l.project_id = v.project_id and l.name = v.name and l.version = v.version)""",
     ),
     "tags": Column("array", "p.tags"),
-    "config": Column(
-        "pattern_object", "(case when json_typeof(v.config) = 'object' then v.config ->> {key} end)"
-    ),
+    "config": Column("pattern_object", "(case when json_typeof(v.config) = 'object' then v.config ->> {key} end)"),
 }

@@ -71,7 +71,7 @@ async def create_version(writer: Writer, project_id: str, new: NewPrompt) -> Pro
     version = 1 if kind is None else kind.last_version + 1
     if kind is not None and tags != old_tags:
         await writer.run(statement("touch_all_prompts"), (project_id, new.name))
-    labels = [*new.labels, LATEST]
+    labels = sorted(new.labels | {LATEST})
     await writer.run(statement("touch_prompts"), (project_id, new.name, version, labels))
     await writer.run(statement("write_prompt"), (project_id, new.name, new.type, tags))
     await writer.run(
@@ -128,9 +128,7 @@ async def _write_dependencies(writer: Writer, key: tuple[str, str, int], content
     references = list(dict.fromkeys(one for content in contents for one in references_of(content)))
     if references:
         columns = ([one.name for one in references], [one.version for one in references])
-        await writer.run(
-            statement("write_prompt_dependencies"), (*key, *columns, [one.label for one in references])
-        )
+        await writer.run(statement("write_prompt_dependencies"), (*key, *columns, [one.label for one in references]))
 
 
 async def _checked(writer: Writer, project_id: str, name: str, version: int, *, is_new: bool = False) -> PromptRead:
@@ -158,12 +156,8 @@ async def _refuse_if_needed(writer: Writer, project_id: str, name: str) -> None:
         raise InvalidRequestError(f"other prompts include what would be deleted: {listed}; delete those first", "name")
 
 
-def _fetcher(
-    reader: Reader, project_id: str
-) -> Callable[[list[Reference]], Awaitable[Mapping[Reference, PromptRead]]]:
+def _fetcher(reader: Reader, project_id: str) -> Callable[[list[Reference]], Awaitable[Mapping[Reference, PromptRead]]]:
     async def fetch(references: list[Reference]) -> Mapping[Reference, PromptRead]:
-        if not references:
-            return {}
         values: tuple[Any, ...] = (
             project_id,
             [one.name for one in references],
@@ -171,7 +165,9 @@ def _fetcher(
             [one.label for one in references],
         )
         if await reader.whole_number(_size, values) > MAX_BYTES:
-            raise InvalidRequestError(f"expected at most {MAX_BYTES} bytes with all that is included, got more", "prompt")
+            raise InvalidRequestError(
+                f"expected at most {MAX_BYTES} bytes with all that is included, got more", "prompt"
+            )
         found = await reader.rows(FoundPrompt, _find, values)
         return {references[one.position - 1]: one for one in found}
 

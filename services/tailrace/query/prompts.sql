@@ -145,3 +145,46 @@ delete from prompt_caches where id = $1
 -- name: list_prompt_caches
 -- Processes that may hold prompts in memory.
 select id from prompt_caches where renewed_at > clock_timestamp() - interval '10 seconds'
+
+-- name: observations_of_prompt
+-- What is linked to a prompt. A day of margin, as for lists of observations.
+o.project_id = $1 and left(o.prompt_name, 300) = left($2, 300) and o.prompt_name = $2 and o.prompt_version is not null
+and o.start_time >= $3 and o.start_time < $4 and o.day >= $5
+
+-- name: measure_prompt
+-- What observations of a prompt cost and how long they took, by version. What repeats another's usage costs nothing here.
+select o.prompt_version as version, (
+    select v.id from prompt_versions v where v.project_id = $1 and v.name = $2 and v.version = o.prompt_version
+) as prompt_id, array(
+    select l.label from prompt_labels l where l.project_id = $1 and l.name = $2 and l.version = o.prompt_version
+    order by l.label = 'latest', l.label
+) as labels, count(*) as n, min(o.start_time) as first_seen_at, max(o.start_time) as last_seen_at,
+    count(*) filter (where o.level = 'ERROR') as errors,
+    coalesce(sum(o.total_cost) filter (where o.counted), 0) as cost,
+    count(o.total_cost) filter (where o.counted) as priced,
+    stddev_samp(o.total_cost) filter (where o.counted) as cost_deviation,
+    coalesce(least(sum(o.input_tokens) filter (where o.counted), 9223372036854775807), 0)::bigint as input_tokens,
+    coalesce(least(sum(o.output_tokens) filter (where o.counted), 9223372036854775807), 0)::bigint as output_tokens,
+    coalesce(least(sum(o.total_tokens) filter (where o.counted), 9223372036854775807), 0)::bigint as total_tokens,
+    count(o.end_time) as timed,
+    percentile_cont(array[0.5, 0.75, 0.9, 0.95, 0.99])
+        within group (order by extract(epoch from o.end_time - o.start_time)::float8) as latencies
+from observations o where {linked} group by o.prompt_version order by o.prompt_version desc limit $6
+
+-- name: measure_prompt_scores
+-- Scores of these observations, and of their traces, each trace once for a version. A category is a row of its own.
+with linked as materialized (
+    select o.prompt_version as version, o.trace_id, o.id from observations o where {linked}
+), scored as (
+    select l.version, 'observation' as target, s.name, s.source, s.data_type, s.value, s.string_value
+    from linked l join scores s on s.project_id = $1 and s.trace_id = l.trace_id and s.observation_id = l.id
+    union all
+    select l.version, 'trace', s.name, s.source, s.data_type, s.value, s.string_value
+    from (select distinct version, trace_id from linked) l
+    join scores s on s.project_id = $1 and s.trace_id = l.trace_id and s.observation_id is null
+)
+select version, target, name, source, data_type, case when data_type = 'CATEGORICAL' then string_value end as category,
+    count(*) as n, avg(value::numeric) as mean, stddev_samp(value::numeric) as deviation
+from scored where data_type in ('NUMERIC', 'BOOLEAN', 'CATEGORICAL')
+group by version, target, name, source, data_type, category
+order by version desc, name, target, source, data_type, category limit $6

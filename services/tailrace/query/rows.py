@@ -268,3 +268,37 @@ class CacheOfPrompts(Row, frozen=True, kw_only=True, gc=False):
     """A process that may hold prompts in memory."""
 
     id: UUID
+
+
+class PromptFigures(Row, frozen=True, kw_only=True, gc=False):
+    """What observations that are linked to one version of a prompt cost, and how long they took: p50, p75, p90, p95, p99 in seconds."""
+
+    version: int
+    prompt_id: str | None
+    labels: list[str]
+    n: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    errors: int
+    cost: Decimal
+    priced: int
+    cost_deviation: Decimal | None
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    timed: int
+    latencies: list[float] | None
+
+
+class PromptScoreFigures(Row, frozen=True, kw_only=True, gc=False):
+    """Scores of one name of one version; of a categorical one those of one category."""
+
+    version: int
+    target: str
+    name: str
+    source: str
+    data_type: str
+    category: str | None
+    n: int
+    mean: Decimal
+    deviation: Decimal | None
