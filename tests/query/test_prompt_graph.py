@@ -58,9 +58,7 @@ class Store:
         return {one: version(int(one.name[1:]), self._edges) for one in references}
 
 
-downward = st.fixed_dictionaries(
-    {number: st.lists(st.integers(number + 1, 8), max_size=3) for number in range(8)}
-)
+downward = st.fixed_dictionaries({number: st.lists(st.integers(number + 1, 8), max_size=3) for number in range(8)})
 any_edges = st.dictionaries(st.integers(0, 6), st.lists(st.integers(0, 6), max_size=3), max_size=7)
 
 

@@ -77,7 +77,7 @@ async def test_readers_never_go_back_while_many_write_and_read(module_postgres_d
 
     async def write(client: httpx.AsyncClient) -> None:
         nonlocal answered
-        for _ in range(25):
+        for _ in range(15):
             made = await create(client, "hot", "x")
             answered = max(answered, made["version"])
 
@@ -90,6 +90,7 @@ async def test_readers_never_go_back_while_many_write_and_read(module_postgres_d
             if response.status_code == 200:
                 assert response.json()["version"] >= known
             looks += 1
+            await asyncio.sleep(0.005)
         return looks
 
     async with two_processes(module_postgres_dsn, seed) as (one, two):
@@ -97,7 +98,7 @@ async def test_readers_never_go_back_while_many_write_and_read(module_postgres_d
         looks = await asyncio.gather(*(look(client) for client in (one, two) * 3))
         await writing
 
-    assert answered == 50
+    assert answered == 30
     assert sum(looks) > 100
 
 
@@ -206,7 +207,7 @@ async def test_a_change_that_the_database_itself_makes_is_heard(
         await connection.execute("update prompt_versions set prompt = 'mended' where project_id = $1", seed.project_id)
 
         async with asyncio.timeout(10):
-            while (await read(one))["prompt"] != "mended":
+            while (await read(one))["prompt"] != "mended":  # noqa: ASYNC110 - what is awaited is the database's word
                 await asyncio.sleep(0.01)
 
 

@@ -97,7 +97,7 @@ async def load_graph(root: PromptRead, fetch: Fetch) -> Graph:
         references = list(dict.fromkeys(one for each in wanted.values() for one in each))
         if len(nodes) + len(references) > MAX_INCLUDED:
             raise _wrong(f"expected at most {MAX_INCLUDED} included versions, got more in {_shown(root)}")
-        found = await fetch(references) if references else {}
+        found: Mapping[Reference, PromptRead] = await fetch(references) if references else {}
         following: dict[str, PromptRead] = {}
         for version in frontier:
             children = {reference: _child(found, reference, version) for reference in wanted[version.id]}

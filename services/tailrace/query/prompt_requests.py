@@ -1,7 +1,7 @@
 """Bodies that write prompts, in, and what they ask for, out. All that is wrong with a body is told at once, each fault with its path."""
 
 import re
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from tailrace.query.errors import InvalidBodyError, InvalidRequestError
 from tailrace.query.prompt_tags import variables_of
@@ -20,6 +20,7 @@ MAX_MESSAGES: Final = 1_000
 MAX_PLACEHOLDER_CHARACTERS: Final = 255
 
 Path = tuple[str | int, ...]
+_T = TypeVar("_T")
 _reserved: Final = frozenset({"new", "metrics", "prompt-detail"})
 _html: Final = re.compile(r"<[^>]*>")
 _label: Final = re.compile(r"[a-z0-9_\-.]{1,36}")
@@ -108,7 +109,7 @@ class _Reading:
             self._fault(f"expected other labels than {LATEST}, which always is with the highest version", "newLabels")
         return self._faultless(labels)
 
-    def _faultless(self, found: Any) -> Any:
+    def _faultless(self, found: _T) -> _T:
         if self._faults:
             raise InvalidBodyError(self._faults)
         return found
@@ -142,7 +143,9 @@ class _Reading:
     def _chat(self) -> tuple[str, tuple[str, ...]]:
         messages: object = self._given.get("prompt")
         if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MAX_MESSAGES:
-            self._fault(f"expected a list of at most {MAX_MESSAGES} messages, got {_kind(messages)}", "prompt")
+            self._fault(
+                f"expected a list of at most {MAX_MESSAGES} messages, got {_kind(cast('object', messages))}", "prompt"
+            )
             return "[]", ()
         given = cast("list[object]", messages)
         contents: list[str] = []
@@ -208,7 +211,7 @@ class _Reading:
         if values is None:
             return []
         if not isinstance(values, list) or len(cast("list[Any]", values)) > most:
-            self._fault(f"expected a list of at most {most} texts, got {_kind(values)}", key)
+            self._fault(f"expected a list of at most {most} texts, got {_kind(cast('object', values))}", key)
             return []
         return [self._string(value, (key, at)) for at, value in enumerate(cast("list[object]", values))]
 

@@ -6,7 +6,7 @@ A write answers once no process answers from before it.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from starlette.datastructures import QueryParams
