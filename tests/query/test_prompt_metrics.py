@@ -43,7 +43,7 @@ async def linked(seed: Seed, id_: str, trace_id: str = "t", version: int = 1, **
 async def test_cost_tokens_latency_and_errors_by_version(client: httpx.AsyncClient, seed: Seed) -> None:
     made = await create(client, labels=["production"])
     await seed.trace("t")
-    for n, (cost, seconds) in enumerate([("0.01", 1), ("0.03", 2), ("0.02", 3), (None, 4)]):
+    for n, (cost, seconds) in enumerate([("0.019", 1), ("0.021", 2), ("0.02", 3), (None, 4)]):
         amount = None if cost is None else Decimal(cost)
         await linked(seed, f"a{n}", total_cost=amount, seconds=seconds, level="ERROR" if n == 3 else "DEFAULT")
     await linked(seed, "agent", counted=False, total_cost=Decimal(5), end_time=None, start_time=after(minutes=1))
@@ -52,7 +52,7 @@ async def test_cost_tokens_latency_and_errors_by_version(client: httpx.AsyncClie
 
     second, first = await measure(client)
 
-    mean, half = 0.02, 4.302653 * 0.01 / 3**0.5
+    mean, half = 0.02, 4.302653 * 0.001 / 3**0.5
     bounds = [float(first["cost"].pop(bound)) for bound in ("low", "high")]
     assert bounds == pytest.approx([mean - half, mean + half], rel=1e-6)
     assert first["cost"] == {"total": "0.06", "n": 3, "mean": "0.02"}

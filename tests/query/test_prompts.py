@@ -301,6 +301,15 @@ async def test_what_is_not_there_cannot_be_deleted(client: httpx.AsyncClient) ->
     assert (await client.delete(f"{PATH}/greet", params={"label": "a", "version": 1})).status_code == 400
 
 
+async def create_at_last(client: httpx.AsyncClient, n: int) -> dict[str, Any]:
+    """A version; who is told to come back does."""
+    body = {"name": "met", "prompt": f"{n}", "labels": ["production", f"l{n % 3}"]}
+    while (response := await client.post(PATH, json=body)).status_code == 503:
+        await asyncio.sleep(0.1)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
 async def test_many_writers_at_once_number_their_versions_without_a_gap_or_a_double(
     client: httpx.AsyncClient, module_postgres_dsn: str, seed: Seed
 ) -> None:
@@ -308,9 +317,7 @@ async def test_many_writers_at_once_number_their_versions_without_a_gap_or_a_dou
         prompt_process(module_postgres_dsn, seed) as (one, _),
         prompt_process(module_postgres_dsn, seed) as (two, _),
     ):
-        made = await asyncio.gather(
-            *(create((one, two)[n % 2], "met", f"{n}", labels=["production", f"l{n % 3}"]) for n in range(60))
-        )
+        made = await asyncio.gather(*(create_at_last((one, two)[n % 2], n) for n in range(60)))
 
     assert sorted(each["version"] for each in made) == list(range(1, 61))
     listed = [await read(client, "met", version=n) for n in range(1, 61)]
@@ -319,6 +326,21 @@ async def test_many_writers_at_once_number_their_versions_without_a_gap_or_a_dou
     assert sorted(labels) == ["l0", "l1", "l2", "latest", "production"]
     assert listed[-1]["labels"][-2:] == ["production", "latest"]
     assert [each["createdAt"] for each in listed] == sorted(each["createdAt"] for each in listed)
+
+
+async def test_writers_that_wait_for_each_other_leave_room_for_readers(
+    module_postgres_dsn: str, seed: Seed, connection: "asyncpg.Connection[Any]"
+) -> None:
+    async with prompt_process(module_postgres_dsn, seed) as (client, _):
+        await create(client, labels=["production"])
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(1886547824, hashtext($1))", seed.project_id)
+            writing = [asyncio.create_task(create_at_last(client, n)) for n in range(10)]
+            await asyncio.sleep(0.2)
+            assert (await read(client))["version"] == 1
+            assert (await client.get(PATH)).status_code == 200
+            assert not any(each.done() for each in writing)
+        await asyncio.gather(*writing)
 
 
 async def test_a_label_that_moves_is_always_on_exactly_one_version(client: httpx.AsyncClient) -> None:

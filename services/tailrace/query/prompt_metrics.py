@@ -67,10 +67,17 @@ def _version(one: PromptFigures, scores: Sequence[PromptScoreFigures]) -> dict[s
         "lastSeen": embed_instant(one.last_seen_at),
         "cost": _cost(one),
         "tokens": {"input": one.input_tokens, "output": one.output_tokens, "total": one.total_tokens},
-        "latency": {"n": one.timed, **dict(zip(_percentiles, one.latencies or [None] * 5, strict=True))},
+        "latency": {"n": one.timed, **_latencies(one.latencies)},
         "errors": {"n": one.errors, "rate": one.errors / one.n, **_bounds(rate_interval(one.n, one.errors))},
         "scores": [_score(list(rows)) for _, rows in groupby(scores, _of_one_score)],
     }
+
+
+def _latencies(seconds: Sequence[float] | None) -> dict[str, float | None]:
+    """To the microsecond, as times are stored."""
+    if seconds is None:
+        return dict.fromkeys(_percentiles)
+    return {name: round(value, 6) for name, value in zip(_percentiles, seconds, strict=True)}
 
 
 def _cost(one: PromptFigures) -> dict[str, Any]:

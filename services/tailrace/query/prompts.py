@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
+from weakref import WeakValueDictionary
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -37,6 +38,9 @@ from tailrace.query.sql import Where, statement
 from tailrace.runtime import metrics
 
 DEFAULT_LIMIT: Final = 10
+TURN_SECONDS: Final = 10
+"""Who waits longer for others that write prompts of the project is told to come back."""
+
 PATH: Final = "/api/public/v2/prompts"
 V1_PATH: Final = "/api/public/prompts"
 _versions: Final = "/versions/"
@@ -48,6 +52,7 @@ class Prompts:
     def __init__(self, line: PromptLine) -> None:
         self._line = line
         self._cache = line.cache
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._from_memory = metrics.query_prompt_reads.labels("memory")
         self._from_postgres = metrics.query_prompt_reads.labels("postgres")
 
@@ -129,12 +134,23 @@ class Prompts:
         """A transaction; when the block is left, it is committed and every process knows."""
         write = self._line.begin()
         try:
-            async with call.database.transaction() as writer:
+            async with self._turn(call.project_id), call.database.transaction() as writer:
                 yield writer
                 await self._line.announce(writer, write)
             await self._line.settle(call.database, write, call.project_id)
         finally:
             self._line.end(write)
+
+    @asynccontextmanager
+    async def _turn(self, project_id: str) -> AsyncGenerator[None]:
+        """Writers of one project would wait for each other in Postgres: here they hold no connection meanwhile. Raises TimeoutError."""
+        turn = self._turns.setdefault(project_id, asyncio.Lock())
+        async with asyncio.timeout(TURN_SECONDS):
+            await turn.acquire()
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def _read(self, call: Call, asked: Chosen, *, resolve: bool) -> Answer:
         question = Question(asked.project_id, asked.name, asked.version, asked.label, resolve)
