@@ -18,6 +18,7 @@ REFERENCE_TABLES = {
     "organizations",
     "api_keys",
     "edges",
+    "prompt_caches",
     "streams",
     "stream_progress",
     "stream_commands",

@@ -1,9 +1,10 @@
-"""`python -m tests.load kills|freshness|throughput|fairness|overload`: load on a real local stack of its own, and what came of it.
+"""`python -m tests.load kills|freshness|throughput|fairness|overload|prompts`: load on a real local stack of its own, and what came of it.
 
 kills: every process is killed with -9 once while 20,000 spans come in; then spans, costs by user and the laws must be right to the last digit.
 freshness: from the edge's acknowledgement to the first read that shows it, at a steady rate. throughput: spans stored
 per second, and the CPU of each process for one.
 fairness: what a quiet project notices of one that sends a hundred times as much. overload: twice what can be stored, and everybody's memory.
+prompts: how long reads of prompts take at a steady rate, from memory, from Postgres and while somebody writes; needs Postgres alone.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from tests.load.fairness import measure_fairness
 from tests.load.generator import Expected, Sent, send_load
 from tests.load.overload import plot, watch_overload
 from tests.load.probe import probe
+from tests.load.prompts import measure_prompts
 from tests.load.stack import Stack, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Template, Workload, make_templates
 from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
@@ -119,13 +121,14 @@ async def _load(stack: Stack, templates: list[Template], spans: int, *, rate: fl
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
-    parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness", "overload"])
+    parser.add_argument("what", choices=["kills", "freshness", "throughput", "fairness", "overload", "prompts"])
     parser.add_argument("--spans", type=int, default=20_000)
     parser.add_argument("--workload", choices=get_args(Workload), default="batches", help="for throughput")
     parser.add_argument(
         "--traces", type=int, default=TRACES_PER_REQUEST, help="traces of ten spans in a request, for throughput"
     )
     parser.add_argument("--rate", type=float, default=200, help="spans per second, for freshness and overload")
+    parser.add_argument("--reads", type=float, default=500, help="reads per second, for prompts")
     parser.add_argument("--seconds", type=float, default=60, help="for freshness and for each half of fairness")
     parser.add_argument(
         "--quiet-rate", type=float, default=2, help="traces of the quiet project a second, for fairness"
@@ -135,6 +138,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30, help="for overload")
     parser.add_argument("--plot", type=Path, help="for overload: an SVG of the memory of each process")
     arguments = parser.parse_args()
+    if arguments.what == "prompts":
+        result = measure_prompts(rate=arguments.reads, seconds=arguments.seconds)
+        print(json.dumps(result, indent=2))
+        return 0
     with running_stack() as stack:
         if arguments.what == "kills":
             result = asyncio.run(kill_everything_once(stack, arguments.spans))

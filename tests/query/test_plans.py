@@ -40,11 +40,12 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
     )
     await connection.execute(
         """insert into observations (project_id, day, trace_id, id, partition, type, name, parent_observation_id, start_time, level,
-               environment, model, stamps, created_at, updated_at)
+               environment, model, prompt_name, prompt_version, stamps, created_at, updated_at)
            select project_id, (at at time zone 'UTC')::date, id, id || '-' || k, n % 8, case when k % 4 = 0 then 'GENERATION' else 'SPAN' end,
                   'name' || k, case when k > 1 then id || '-' || k - 1 end, at + k * interval '1 ms',
                   case when k = 3 then 'ERROR' else 'DEFAULT' end, 'default',
-                  case when k = 4 and n % 20 = 0 then 'unknown' || n % 60 end, '{}', at, at
+                  case when k = 4 and n % 20 = 0 then 'unknown' || n % 60 end, case when k = 4 then 't' || n % 100 end,
+                  case when k = 4 then 1 + n % 3 end, '{}', at, at
            from filled, generate_series(1, 5) k"""
     )
     await connection.execute(
@@ -71,6 +72,17 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
                   case when n % 40 > 0 then at end from filled"""
     )
     await fill_datasets(connection)
+    await connection.execute(
+        "insert into prompts (project_id, name, type, tags) select project_id, id, 'text', array['tag' || n % 20] from filled"
+    )
+    await connection.execute(
+        """insert into prompt_versions (project_id, name, version, id, prompt, config, created_at, updated_at)
+           select project_id, id, k, id || '-' || k, 'x', '{}', at, at from filled, generate_series(1, 3) k"""
+    )
+    await connection.execute(
+        """insert into prompt_labels (project_id, name, label, version)
+           select project_id, id, l, 3 from filled, unnest(array['production', 'latest']) l"""
+    )
     await connection.execute("analyze")
 
 
@@ -165,6 +177,13 @@ USUAL: list[tuple[str, dict[str, Any]]] = [
     ("/api/tailrace/v1/users", {"search": "user1"}),
     ("/api/public/models", {}),
     ("/api/public/models/t40", {}),
+    ("/api/public/v2/prompts", {}),
+    ("/api/public/v2/prompts", {"name": "t7"}),
+    ("/api/public/v2/prompts", {"label": "production", "page": 3}),
+    ("/api/public/v2/prompts/t7", {}),
+    ("/api/public/v2/prompts/t7", {"version": 2}),
+    ("/api/tailrace/v1/prompts/t7/metrics", {}),
+    ("/api/tailrace/v1/prompts/t7/metrics", {"from": "2026-11-15"}),
     ("/api/tailrace/v1/unknown-models", {}),
     ("/api/tailrace/v1/unknown-models", {"from": "2026-01-01"}),
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "minute"}),

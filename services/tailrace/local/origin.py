@@ -16,6 +16,8 @@ from tailrace.edge import app as edge
 from tailrace.edge.main import publishing, taking_grpc
 from tailrace.edge.traffic import Traffic
 from tailrace.query import app as query
+from tailrace.query.prompt_cache import PromptCache
+from tailrace.query.prompt_line import PromptLine
 from tailrace.runtime.http import listening
 from tailrace.runtime.kafka import require_bootstrap_servers
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
@@ -49,16 +51,19 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
             most_lookups=settings.edge.max_inflight_requests,
         )
         traffic = Traffic(settings.edge)
+        prompts = PromptLine(PromptCache())
         watching = await stack.enter_async_context(
             in_background(
                 watch_keys(keys, require_dsn(settings.postgres), stop),
+                prompts.watch(require_dsn(settings.postgres), stop),
                 watch_postgres(pool, health, stop),
                 traffic.watch(pool, stop),
             )
         )
         writing = edge.make_edge(publisher, keys, settings, traffic)
         await stack.enter_async_context(taking_grpc(writing, stop))
-        origin = one_origin(edge.app_of(writing), query.create_app(pool, keys, settings))
+        reading = query.create_app(pool, keys, settings, prompt_line=prompts)
+        origin = one_origin(edge.app_of(writing), reading)
         serving = await stack.enter_async_context(listening(origin, settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)

@@ -17,6 +17,10 @@ from tailrace.query.endpoint import Clock, Endpoints, unrouted
 from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
+from tailrace.query.prompt_cache import PromptCache
+from tailrace.query.prompt_line import PromptLine
+from tailrace.query.prompt_metrics import measure_prompt
+from tailrace.query.prompts import Prompts
 from tailrace.query.score_configs import score_config_handlers
 from tailrace.query.scores import get_score_v1, get_score_v2, list_scores_v1, list_scores_v2, list_scores_v3
 from tailrace.query.sessions import get_session, list_sessions
@@ -51,20 +55,36 @@ _handlers: Final = {
     "/api/tailrace/v1/users/{id:id}/windows": list_windows,
     "/api/tailrace/v1/traces/{id:id}/tree": get_tree,
     "/api/tailrace/v1/unknown-models": list_unknown_models,
+    "/api/tailrace/v1/prompts/{id:id}/metrics": measure_prompt,
 }
 """Ids may hold slashes, raw or encoded, and any other character; what follows an id is found from the right end."""
 
 
 def create_app(
-    pool: "asyncpg.Pool[Any]", keys: KeyCache, settings: Settings, *, clock: Clock | None = None
+    pool: "asyncpg.Pool[Any]",
+    keys: KeyCache,
+    settings: Settings,
+    *,
+    prompt_line: PromptLine | None = None,
+    clock: Clock | None = None,
 ) -> Starlette:
-    """The application over `pool` and `keys`, which their owner opens and closes."""
+    """The application over `pool`, `keys` and `prompt_line`, which their owner opens, watches and closes.
+
+    Without a line prompts are always read from the database.
+    """
     register_ids()
     most = settings.postgres.pool_size * REQUESTS_PER_CONNECTION
     endpoints = Endpoints(Database(pool), keys, max_requests=most, clock=clock)
     models = Models(_shipped_models(), kept_days=settings.kafka.retention_days + 1)
+    prompts = Prompts(prompt_line or PromptLine(PromptCache()))
     routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
-    written = [*models.handlers(), *score_config_handlers(), *annotation_queue_handlers(), *comment_handlers()]
+    written = [
+        *models.handlers(),
+        *prompts.handlers(),
+        *score_config_handlers(),
+        *annotation_queue_handlers(),
+        *comment_handlers(),
+    ]
     routes += [endpoints.route(path, handler, method=method) for method, path, handler in written]
     routes += dataset_routes(endpoints)
     app = Starlette(

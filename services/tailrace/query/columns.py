@@ -1,6 +1,6 @@
 """What can be filtered: for each entity the names that senders know, with the kind of value and the SQL that yields it.
 
-`t`, `o` and `s` are the aliases of traces, observations and scores in every statement. A `{key}` in an expression is the placeholder of
+`t`, `o` and `s` are the aliases of traces, observations and scores in every statement, `p` and `v` of prompts and their versions. A `{key}` in an expression is the placeholder of
 the filter's key. Bodies (input, output) are not here: lists never search them.
 """
 
@@ -10,9 +10,23 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 Kind = Literal[
-    "text", "number", "instant", "boolean", "array", "object", "scores_number", "scores_text", "scores_boolean"
+    "text",
+    "pattern",
+    "number",
+    "instant",
+    "boolean",
+    "array",
+    "object",
+    "pattern_object",
+    "scores_number",
+    "scores_text",
+    "scores_boolean",
 ]
-KINDS_WITH_KEY: Final[frozenset[Kind]] = frozenset({"object", "scores_number", "scores_text", "scores_boolean"})
+"""A pattern is a text that is searched by `%` and `_`, whatever the case."""
+
+KINDS_WITH_KEY: Final[frozenset[Kind]] = frozenset(
+    {"object", "pattern_object", "scores_number", "scores_text", "scores_boolean"}
+)
 
 
 class Column(NamedTuple):
@@ -159,4 +173,20 @@ SCORE_COLUMNS: Final[Mapping[str, Column]] = {
     "traceTags": Column("array", "t.tags"),
     "tags": Column("array", "t.tags"),
     "metadata": Column("object", _score_metadata),
+}
+
+PROMPT_COLUMNS: Final[Mapping[str, Column]] = {
+    "id": Column("pattern", "v.id"),
+    "name": Column("pattern", "v.name"),
+    "type": Column("pattern", "p.type"),
+    "version": _number("v.version"),
+    "createdAt": Column("instant", "v.created_at"),
+    "updatedAt": Column("instant", "v.updated_at"),
+    "labels": Column(
+        "array",
+        """array(select l.label from prompt_labels l
+    where l.project_id = v.project_id and l.name = v.name and l.version = v.version)""",
+    ),
+    "tags": Column("array", "p.tags"),
+    "config": Column("pattern_object", "(case when json_typeof(v.config) = 'object' then v.config ->> {key} end)"),
 }

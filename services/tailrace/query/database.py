@@ -1,4 +1,5 @@
-"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one statement or one transaction.
+"""The database as handlers see it: a pool of connections in, typed rows out. One request reads one snapshot, and what writes is one
+statement, or one transaction where a rule concerns several rows.
 
 A pool without a free place says so in time.
 """
@@ -43,10 +44,10 @@ class Reader:
 
 
 class Writer(Reader):
-    """One request's transaction: it reads what is committed when each statement starts."""
+    """One transaction that writes. Each statement sees what is committed when it begins."""
 
     async def execute(self, statement: str, values: Sequence[Any]) -> int:
-        """Run a statement that yields no rows; returns how many it changed."""
+        """Run a statement whose rows nobody needs; returns how many it changed or found."""
         status = await self._connection.execute(statement, *values)
         return int(status.rpartition(" ")[2])
 
@@ -66,12 +67,6 @@ class Database:
         ):
             yield Reader(connection)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Writer]:
-        """A writer whose statements are applied all or none. Raises TimeoutError when no connection is free in time."""
-        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
-            yield Writer(connection)
-
     async def write(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
         """The first row that a statement which writes returns. It stands alone, so that no lock waits for this process.
 
@@ -80,6 +75,15 @@ class Database:
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             record = await connection.fetchrow(statement, *values)
         return None if record is None else kind(**record)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Writer]:
+        """A writer; what it wrote is committed with the block, and undone by an error in it. Postgres ends what idles in it for 10 s.
+
+        Raises TimeoutError when no connection is free in time.
+        """
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            yield Writer(connection)
 
 
 def _convert(kind: type[AnyRow], records: list[asyncpg.Record]) -> list[AnyRow]:

@@ -64,10 +64,11 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a handler answers: `build` makes the JSON value, or its bytes, off the event loop; `rows` is for the log."""
+    """What a handler answers: `build` makes the JSON value, or its bytes, off the event loop, or is these bytes; `rows` is for the log."""
 
-    build: Callable[[], object]
+    build: Callable[[], object] | bytes
     rows: int = 1
+    status: int = 200
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -94,14 +95,14 @@ class Endpoints:
         started = time.perf_counter()
         seen = _Seen()
         try:
-            response = json_response(await self._handle(request, handler, seen, max_body_bytes))
+            response = await self._handle(request, handler, seen, max_body_bytes)
         except Exception as error:  # noqa: BLE001 - the edge of the process: every error becomes an answer
             response = error_response(error)
         elapsed = time.perf_counter() - started
         record(route, response.status_code, elapsed, rows=seen.rows, project=seen.project_id)
         return response
 
-    async def _handle(self, request: Request, handler: Handler, seen: "_Seen", max_body_bytes: int) -> bytes:
+    async def _handle(self, request: Request, handler: Handler, seen: "_Seen", max_body_bytes: int) -> Response:
         if self._free <= 0:
             raise UnavailableError("too many requests are under way; try again")
         self._free -= 1
@@ -110,7 +111,9 @@ class Endpoints:
             seen.project_id = call.project_id
             answer = await handler(call)
             seen.rows = answer.rows
-            return await asyncio.to_thread(_render, answer.build)
+            build = answer.build
+            content = build if isinstance(build, bytes) else await asyncio.to_thread(_render, build)
+            return json_response(content, answer.status) if answer.status != 204 else Response(status_code=204)
         finally:
             self._free += 1
 

@@ -122,6 +122,33 @@ def _text(term: _Term) -> str:
     )
 
 
+def _pattern(term: _Term) -> str:
+    """Equality is exact; every search takes `%` and `_` as Postgres does, whatever the case."""
+    presence = {
+        "is not empty": f"{term.sql} <> ''",
+        "is set": f"{term.sql} is not null",
+        "is not set": f"{term.sql} is null",
+    }.get(term.condition.operator)
+    if presence is not None:
+        return presence
+    text = _text_value(term)
+    if not text and term.condition.type == "stringObject":
+        return f"{term.sql} is not null"
+    if (len(text) - len(text.rstrip("\\"))) % 2:
+        raise term.wrong("a pattern that does not end in a single backslash")
+    value = f"{term.where.bind(text)}::text"
+    return _chosen(
+        term,
+        {
+            "=": f"{term.sql} = {value}",
+            "contains": f"{term.sql} ilike '%' || {value} || '%'",
+            "does not contain": f"({term.sql} ilike '%' || {value} || '%') is not true",
+            "starts with": f"{term.sql} ilike {value} || '%'",
+            "ends with": f"{term.sql} ilike '%' || {value}",
+        },
+    )
+
+
 def _options(term: _Term) -> str:
     matches = f"{term.sql} = any({term.where.bind(_text_values(term))}::text[])"
     return _chosen(term, {"any of": matches, "none of": f"({matches}) is not true"})
@@ -199,6 +226,9 @@ _writers: Final[Mapping[tuple[FilterType, Kind], Callable[[_Term], str]]] = {
     ("number", "number"): _number,
     ("string", "text"): _text,
     ("stringOptions", "text"): _options,
+    ("string", "pattern"): _pattern,
+    ("stringOptions", "pattern"): _options,
+    ("stringObject", "pattern_object"): _pattern,
     ("arrayOptions", "array"): _array,
     ("boolean", "boolean"): _boolean,
     ("stringObject", "object"): _text,

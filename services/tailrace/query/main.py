@@ -5,6 +5,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from tailrace.query.app import create_app
+from tailrace.query.prompt_cache import PromptCache
+from tailrace.query.prompt_line import PromptLine
 from tailrace.runtime.http import listening
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore, watch_keys
 from tailrace.runtime.lifecycle import run_service
@@ -30,13 +32,16 @@ async def serve(settings: Settings, health: Health, stop: asyncio.Event) -> None
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(pool_when_answered(settings.postgres, health, stop, application="query"))
         keys = KeyCache(PostgresKeyStore(pool), size=settings.edge.key_cache_size)
+        prompts = PromptLine(PromptCache())
         watching = await stack.enter_async_context(
             in_background(
                 watch_keys(keys, require_dsn(settings.postgres), stop),
+                prompts.watch(require_dsn(settings.postgres), stop),
                 watch_postgres(pool, health, stop),
             )
         )
-        serving = await stack.enter_async_context(listening(create_app(pool, keys, settings), settings.process))
+        app = create_app(pool, keys, settings, prompt_line=prompts)
+        serving = await stack.enter_async_context(listening(app, settings.process))
         health.started()
         await until_stopped(stop, *watching, serving)
         health.block("stop", "stopping")

@@ -214,7 +214,7 @@ def _usage(one: ObservationRead) -> dict[str, Any]:
 
 
 def _prompt(one: ObservationRead) -> dict[str, Any]:
-    return {"promptId": None, "promptName": one.prompt_name, "promptVersion": one.prompt_version}
+    return {"promptId": one.prompt_id, "promptName": one.prompt_name, "promptVersion": one.prompt_version}
 
 
 def _metrics(one: ObservationRead) -> dict[str, Any]:

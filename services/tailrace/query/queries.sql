@@ -41,7 +41,9 @@ select s.trace_id, s.id from scores s where s.project_id = $1 and s.trace_id = a
 o.trace_id, o.id, o.day, o.type, o.name, o.parent_observation_id, o.start_time, o.end_time, o.completion_start_time, o.environment, o.level,
 o.status_message, o.version, o.is_root, o.is_app_root, o.model, o.model_id, o.model_parameters::text as model_parameters,
 o.usage_details::text as usage_details, o.cost_details::text as cost_details, o.unit, o.total_tokens, o.total_cost, o.input_price,
-o.output_price, o.price_version, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, o.warnings, o.created_at, o.updated_at
+o.output_price, o.price_version, o.pricing_tier, o.counted, o.prompt_name, o.prompt_version, (
+    select v.id from prompt_versions v where v.project_id = o.project_id and v.name = o.prompt_name and v.version = o.prompt_version
+) as prompt_id, o.warnings, o.created_at, o.updated_at
 
 -- name: trace_of_observation_columns
 t.user_id, t.session_id, t.name as trace_name, t.tags, t.release, coalesce(t.public, false) as public,

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import msgspec
 
@@ -73,6 +74,7 @@ class ObservationRead(Row, frozen=True, kw_only=True, gc=False):
     counted: bool
     prompt_name: str | None
     prompt_version: int | None
+    prompt_id: str | None
     warnings: list[str]
     created_at: datetime
     updated_at: datetime
@@ -204,6 +206,102 @@ class UnknownModel(Row, frozen=True, kw_only=True, gc=False):
     first_seen_at: datetime
     last_seen_at: datetime
     total: int
+
+
+class PromptRead(Row, frozen=True, kw_only=True, gc=False):
+    """A version of a prompt, with its labels in their order and the tags of its name. `prompt`: a text, or messages as JSON."""
+
+    id: str
+    name: str
+    version: int
+    type: str
+    prompt: str
+    config: str
+    labels: list[str]
+    tags: list[str]
+    commit_message: str | None
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class FoundPrompt(PromptRead, frozen=True, kw_only=True, gc=False):
+    """A version that one of several references leads to; `position` of that, from 1."""
+
+    position: int
+
+
+class PromptMeta(Row, frozen=True, kw_only=True, gc=False):
+    """A name of prompts with what its chosen versions have."""
+
+    name: str
+    type: str
+    versions: list[int]
+    labels: list[str]
+    tags: list[str]
+    last_updated_at: datetime
+    last_config: str
+
+
+class PromptKind(Row, frozen=True, kw_only=True, gc=False):
+    """What all versions of a name share, and the number of the highest; 0 if there is none."""
+
+    type: str
+    tags: list[str]
+    last_version: int
+
+
+class Dependent(Row, frozen=True, kw_only=True, gc=False):
+    """A version that includes another prompt."""
+
+    name: str
+    version: int
+
+
+class NumberOfVersion(Row, frozen=True, kw_only=True, gc=False):
+    """A version by its number."""
+
+    version: int
+
+
+class CacheOfPrompts(Row, frozen=True, kw_only=True, gc=False):
+    """A process that may hold prompts in memory."""
+
+    id: UUID
+
+
+class PromptFigures(Row, frozen=True, kw_only=True, gc=False):
+    """What observations that are linked to one version of a prompt cost, and how long they took: p50, p75, p90, p95, p99 in seconds."""
+
+    version: int
+    prompt_id: str | None
+    labels: list[str]
+    n: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    errors: int
+    cost: Decimal
+    priced: int
+    cost_deviation: Decimal | None
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    timed: int
+    latencies: list[float] | None
+
+
+class PromptScoreFigures(Row, frozen=True, kw_only=True, gc=False):
+    """Scores of one name of one version; of a categorical one those of one category."""
+
+    version: int
+    target: str
+    name: str
+    source: str
+    data_type: str
+    category: str | None
+    n: int
+    mean: Decimal
+    deviation: Decimal | None
 
 
 class ScoreConfigRead(Row, frozen=True, kw_only=True, gc=False):

@@ -1,4 +1,4 @@
-"""Composing statements: named blocks of `queries.sql` and `datasets.sql` with slots, filled with closed fragments; every value is a `$n` parameter.
+"""Composing statements: named blocks of the `.sql` files beside it with slots, filled with closed fragments; every value is a `$n` parameter.
 
 No text of a sender ever becomes SQL: fragments come from this package's own tables of columns and operators.
 """
@@ -11,7 +11,7 @@ from tailrace.runtime.postgres import load_queries
 
 QUERIES: Final = {
     name: text
-    for file in ("queries.sql", "datasets.sql")
+    for file in ("queries.sql", "prompts.sql", "datasets.sql")
     for name, text in load_queries(Path(__file__).with_name(file)).items()
 }
 

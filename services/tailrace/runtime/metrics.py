@@ -149,6 +149,15 @@ query_requests = Counter("tailrace_query_requests", "Requests by route and statu
 query_seconds = Histogram(
     "tailrace_query_seconds", "Time to answer a read.", ["route"], buckets=_latency_buckets_seconds
 )
+query_prompt_reads = Counter(
+    "tailrace_query_prompt_reads", "Reads of one prompt, by where the answer came from: memory or postgres.", ["source"]
+)
+query_prompt_cache_bytes = Gauge("tailrace_query_prompt_cache_bytes", "Prompts that are kept in memory.")
+query_prompt_settle_seconds = Histogram(
+    "tailrace_query_prompt_settle_seconds",
+    "From the commit of a change of prompts until no process answers from before it.",
+    buckets=_latency_buckets_seconds,
+)
 
 
 class LabelCap:

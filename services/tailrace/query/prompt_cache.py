@@ -1,0 +1,110 @@
+"""Answers about prompts in memory: kept while this process is known to hear of every change, and no longer.
+
+A lease says until when that is known. Who holds none reads from the database. What is kept is bounded in bytes, and the least recently
+used goes first. How leases are had and why nobody reads what is old is told in `prompt_line`.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+ENTRY_BYTES: Final = 700
+"""What an answer takes beside its own bytes and the text of its question."""
+
+
+class Question(NamedTuple):
+    """What was asked. `resolve`: with all that is included."""
+
+    project_id: str
+    name: str
+    version: int | None
+    label: str | None
+    resolve: bool
+
+
+class Kept(NamedTuple):
+    """An answer's bytes; None: there is no such prompt."""
+
+    answer: bytes | None
+
+
+class PromptCache:
+    """Answers by question."""
+
+    def __init__(self, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._kept: OrderedDict[Question, Kept] = OrderedDict()
+        self._of_project: dict[str, set[Question]] = {}
+        self._changes = 0
+        self._lease_until = 0.0
+        self._bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What is kept, with the estimate of what holds it."""
+        return self._bytes
+
+    @property
+    def changes(self) -> int:
+        """How many changes this process has heard of. Taken before the database is read, given to `keep` after."""
+        return self._changes
+
+    @property
+    def leased(self) -> bool:
+        """Whether what is kept may be answered now."""
+        return self._clock() < self._lease_until
+
+    def find(self, question: Question) -> Kept | None:
+        """The answer, if it is kept and may be given."""
+        kept = self._kept.get(question)
+        if kept is None or not self.leased:
+            return None
+        self._kept.move_to_end(question)
+        return kept
+
+    def keep(self, question: Question, kept: Kept, *, changes: int) -> None:
+        """Keep an answer, unless something changed since `changes`: it may have been read before that."""
+        weight = _weight(question, kept)
+        if changes != self._changes or not self.leased or weight > self._max_bytes:
+            return
+        self._drop(question)
+        self._kept[question] = kept
+        self._of_project.setdefault(question.project_id, set()).add(question)
+        self._bytes += weight
+        while self._bytes > self._max_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def forget(self, project_id: str) -> None:
+        """A prompt of the project changed: what is kept of it may be old, also of others, as prompts include each other."""
+        self._changes += 1
+        for question in list(self._of_project.get(project_id, ())):
+            self._drop(question)
+
+    def extend(self, until: float) -> None:
+        """All changes are heard of until then, by the clock."""
+        self._lease_until = max(self._lease_until, until)
+
+    def revoke(self) -> None:
+        """Changes may have been missed: nothing that is kept may be answered ever again."""
+        self._lease_until = 0.0
+        self._changes += 1
+        self._kept.clear()
+        self._of_project.clear()
+        self._bytes = 0
+
+    def _drop(self, question: Question) -> None:
+        kept = self._kept.pop(question, None)
+        if kept is None:
+            return
+        self._bytes -= _weight(question, kept)
+        questions = self._of_project[question.project_id]
+        questions.discard(question)
+        if not questions:
+            del self._of_project[question.project_id]
+
+
+def _weight(question: Question, kept: Kept) -> int:
+    return ENTRY_BYTES + len(kept.answer or b"") + 4 * (len(question.name) + len(question.label or ""))
