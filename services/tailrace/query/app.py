@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tailrace.core.price_file import PricedModel, read_price_file
 from tailrace.query.database import Database
 from tailrace.query.endpoint import Clock, Endpoints, unrouted
+from tailrace.query.metrics.handlers import Metrics
 from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
@@ -75,6 +76,7 @@ def create_app(
     models = Models(_shipped_models(), kept_days=settings.kafka.retention_days + 1)
     routes = [endpoints.route(path, handler) for path, handler in _handlers.items()]
     routes += [endpoints.route(path, handler, method=method) for method, path, handler in models.handlers()]
+    routes += [endpoints.route(path, handler) for path, handler in Metrics(settings.postgres).handlers()]
     app = Starlette(
         routes=[Route("/api/public/health", health, methods=["GET"]), *routes],
         middleware=[Middleware(AllowAnyOrigin)],
