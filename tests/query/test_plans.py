@@ -77,7 +77,7 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
     """The statements that the API runs, as it runs them."""
     ran: list[Statement] = []
-    for name in ("rows", "row", "whole_number"):
+    for name in ("rows", "row", "records", "whole_number"):
         _note(monkeypatch, name, ran)
     return ran
 
@@ -147,6 +147,7 @@ USUAL: list[tuple[str, dict[str, Any]]] = [
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "minute"}),
     ("/api/tailrace/v1/users/user7/windows", {"bucket": "day", "model": "m1"}),
     ("/api/tailrace/v1/traces/t7/tree", {"fields": "io"}),
+    ("/api/public/metrics/daily", {"fromTimestamp": "2026-11-20", "userId": "user7"}),
 ]
 
 
