@@ -267,22 +267,16 @@ def _holds(found: Any, one: Row) -> bool:
 def _figure(metric: Row, rows: list[Row], bins: int) -> Any:
     values = [row[metric["measure"]] for row in rows if row[metric["measure"]] is not None]
     aggregation = metric["aggregation"]
-    if aggregation == "count":
-        return len(values)
-    if aggregation == "uniq":
-        return len(set(values))
+    if aggregation in ("count", "uniq"):
+        return len(values if aggregation == "count" else set(values))
     numbers = sorted(Fraction(value) for value in values)
-    if aggregation == "sum":
-        return sum(numbers, Fraction(0))
     if aggregation == "histogram":
         return histogram(numbers, bins)
-    if not numbers:
-        return None
-    if aggregation == "avg":
-        return sum(numbers, Fraction(0)) / len(numbers)
+    if aggregation == "sum" or not numbers:
+        return sum(numbers, Fraction(0)) if aggregation == "sum" else None
     if aggregation in PERCENTILES:
         return percentile([float(number) for number in numbers], PERCENTILES[aggregation])
-    return numbers[0] if aggregation == "min" else numbers[-1]
+    return {"min": numbers[0], "max": numbers[-1], "avg": sum(numbers, Fraction(0)) / len(numbers)}[aggregation]
 
 
 def percentile(numbers: list[float], share: float) -> float:
