@@ -56,9 +56,8 @@ def check_aggregation(metric: Metric, measure: Measure, position: int) -> None:
         raise InvalidRequestError(f"{expected}, got {metric.aggregation}", "query", "metrics", position, "aggregation")
 
 
-def make_figure(metric: Metric, measure: Measure, number: int, bins: int) -> Figure:
-    """The figure of a metric whose values stand in the column `v<number>`."""
-    value = f"v{number}"
+def make_figure(metric: Metric, measure: Measure, value: str, bins: int) -> Figure:
+    """The figure of a metric whose values stand in the column `value`."""
     if metric.aggregation == "histogram":
         return _histogram(value, bins)
     if metric.aggregation == "sum" or (metric.aggregation == "count" and measure.sums):

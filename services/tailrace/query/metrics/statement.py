@@ -96,14 +96,11 @@ def rows_of(request: MetricsRequest, view: View, project_id: str) -> Scope:
 def compile_query(request: MetricsRequest, scope: Scope, granularity: Granularity | None, most_rows: int) -> Compiled:
     """The statement that answers a query over these rows. It yields `most_rows` rows at most."""
     keys = _keys(request, scope, granularity)
-    figures = [
-        make_figure(metric, scope.view.measures[metric.measure], number, request.bins)
-        for number, metric in enumerate(request.metrics)
-    ]
+    measures = scope.view.measures
+    columns = {name: f"v{number}" for number, name in enumerate(dict.fromkeys(one.measure for one in request.metrics))}
+    figures = [make_figure(one, measures[one.measure], columns[one.measure], request.bins) for one in request.metrics]
     names = [f"k{number}" for number in range(len(keys))]
-    values = [
-        f"{scope.view.measures[metric.measure].sql} as v{number}" for number, metric in enumerate(request.metrics)
-    ]
+    values = [f"{measures[name].sql} as {column}" for name, column in columns.items()]
     answers = [f"{figure.sql} as m{number}" for number, figure in enumerate(figures)]
     sql = QUERIES["aggregate"].format(
         columns=", ".join([f"{key.sql} as {name}" for name, key in zip(names, keys, strict=True)] + values),
