@@ -9,14 +9,13 @@ import httpx
 import orjson
 import pytest
 
-from tailrace.query.database import Reader
 from tailrace.runtime.partitions import ensure_day_partitions
+from tests.query.conftest import Statement
 from tests.query.seed import NOON, Seed
 
 pytestmark = pytest.mark.integration
 
 DAYS, PROJECTS, TRACES = 10, 10, 400
-Statement = tuple[str, tuple[Any, ...]]
 
 
 async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
@@ -71,26 +70,6 @@ async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
                   case when n % 40 > 0 then at end from filled"""
     )
     await connection.execute("analyze")
-
-
-@pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
-    """The statements that the API runs, as it runs them."""
-    ran: list[Statement] = []
-    for name in ("rows", "row", "records", "whole_number"):
-        _note(monkeypatch, name, ran)
-    return ran
-
-
-def _note(monkeypatch: pytest.MonkeyPatch, name: str, ran: list[Statement]) -> None:
-    original = getattr(Reader, name)
-
-    async def noted(self: Reader, *arguments: Any) -> Any:
-        statement, values = arguments[-2:]
-        ran.append((statement, tuple(values)))
-        return await original(self, *arguments)
-
-    monkeypatch.setattr(Reader, name, noted)
 
 
 async def sequential_scans(connection: "asyncpg.Connection[Any]", ran: Sequence[Statement]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from hypothesis import strategies as st
@@ -181,7 +181,7 @@ def _agree(name: str, found: Any, expected: Any) -> bool:
     if expected is None or isinstance(expected, bool | str):
         return found == expected
     if isinstance(expected, tuple):
-        return found == list(expected)
+        return found == [*cast("tuple[str, ...]", expected)]
     if aggregation == "histogram":
         flat = [
             (one, two)

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from tests.query.metrics.worlds import Row, World, exact
 
 Query = dict[str, Any]
 Getter = Callable[[Row], Any]
+_NOTHING: Row = {}
 WINDOWS = {
     "observations": ({"userId", "modelName"}, {"totalCost", "inputTokens", "outputTokens", "totalTokens"}, "sum"),
     "traces": ({"userId"}, {"count"}, "count"),
@@ -23,7 +24,8 @@ PERCENTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 def answer(world: World, query: Query, granularity: str | None) -> list[Row]:
     """The rows of the answer, in order, with exact fractions; `granularity` is the one that `auto` stands for."""
     rows = [row for row in _view(world, query["view"]) if _matches(row, query)]
-    zone = ZoneInfo((query.get("timeDimension") or {}).get("timeZone", "UTC"))
+    time: Row = query["timeDimension"] or {}
+    zone = ZoneInfo(time.get("timeZone", "UTC"))
     rows = _divide(rows, query)
     groups: dict[tuple[Any, ...], list[Row]] = {}
     keys = [one["field"] for one in query["dimensions"]]
@@ -61,7 +63,7 @@ def bucket(at: datetime, granularity: str, zone: ZoneInfo) -> str:
 
 
 def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(cast("list[str]", value)) if isinstance(value, list) else value
 
 
 def _is_of_windows(query: Query) -> bool:
@@ -155,7 +157,7 @@ def _observation(world: World, row: Row) -> Row:
 def _score(world: World, row: Row) -> Row:
     trace = _trace_of(world, row["trace_id"])
     places = ((one["trace_id"], one["id"], one) for one in world.observations)
-    one: Row = next((o for t, i, o in places if (t, i) == (row["trace_id"], row["observation_id"])), {})
+    one: Row = next((o for t, i, o in places if (t, i) == (row["trace_id"], row["observation_id"])), _NOTHING)
     return {
         "at": row["timestamp"],
         "timestamp": row["timestamp"],
@@ -180,7 +182,7 @@ def _score(world: World, row: Row) -> Row:
 
 
 def _trace_of(world: World, trace_id: str | None) -> Row:
-    return next((trace for trace in world.traces if trace["id"] == trace_id), {})
+    return next((trace for trace in world.traces if trace["id"] == trace_id), _NOTHING)
 
 
 def _of_trace(trace: Row) -> Row:
@@ -233,7 +235,8 @@ def _matches(row: Row, query: Query) -> bool:
 
 
 def _holds(found: Any, one: Row) -> bool:
-    operator, wanted = one["operator"], one.get("value")
+    operator: str = one["operator"]
+    wanted: Any = one.get("value")
     if one["type"] == "null":
         return (found is None) == (operator == "is null")
     if operator in ("none of", "does not contain", "<>"):
@@ -304,7 +307,8 @@ def histogram(numbers: list[Fraction], bins: int) -> list[list[Fraction | int]]:
 
 
 def _sorted(rows: list[Row], query: Query, keys: list[str], figures: list[str]) -> list[Row]:
-    asked = [(one["field"], one["direction"]) for one in query["orderBy"] or []]
+    orders: list[Row] = query["orderBy"] or []
+    asked: list[tuple[str, str]] = [(one["field"], one["direction"]) for one in orders]
     if not asked:
         plain = [figure for figure in figures if not re.match("histogram_", figure)]
         asked = [("time_dimension", "asc")] * ("time_dimension" in keys) + [(figure, "desc") for figure in plain[:1]]

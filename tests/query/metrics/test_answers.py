@@ -18,7 +18,16 @@ pytestmark = pytest.mark.integration
 QUERIES_OF_A_WORLD = 12
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
 @given(data=st.data())
 async def test_any_query_over_any_rows_is_answered_as_plain_python_answers_it(
     client: httpx.AsyncClient, connection: "asyncpg.Connection[Any]", data: st.DataObject
@@ -36,7 +45,8 @@ async def test_any_query_over_any_rows_is_answered_as_plain_python_answers_it(
 
 def granularity(query: Query) -> str | None:
     """What the query's granularity stands for, by a rule told anew: at most 75 buckets, as fine as can be."""
-    asked = (query["timeDimension"] or {}).get("granularity")
+    time: dict[str, Any] = query["timeDimension"] or {}
+    asked: str | None = time.get("granularity")
     if asked != "auto":
         return asked
     first, last = (datetime.fromisoformat(query[name]) for name in ("fromTimestamp", "toTimestamp"))

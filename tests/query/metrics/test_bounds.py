@@ -9,10 +9,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.query.conftest import api_client
+from tests.query.conftest import Statement, api_client
 from tests.query.metrics.queries import ask
 from tests.query.seed import NOON, Seed, basic
-from tests.query.test_plans import Statement, fill, ran, sequential_scans  # noqa: F401 - a fixture
+from tests.query.test_plans import fill, sequential_scans
 
 pytestmark = pytest.mark.integration
 COUNT = [{"measure": "count", "aggregation": "count"}]
@@ -20,10 +20,11 @@ DAY = {"fromTimestamp": "2026-11-21T00:00:00Z", "toTimestamp": "2026-11-22T00:00
 
 
 def query(view: str = "observations", **values: Any) -> dict[str, Any]:
-    return {"view": view, "metrics": COUNT, "config": {}} | DAY | values
+    asked: dict[str, Any] = {"view": view, "metrics": COUNT, "config": {}}
+    return asked | DAY | values
 
 
-BY_ID = {"dimensions": [{"field": "id"}]}
+BY_ID: dict[str, Any] = {"dimensions": [{"field": "id"}]}
 
 
 async def test_an_empty_project_has_a_row_without_groups_and_none_with(client: httpx.AsyncClient) -> None:
@@ -133,7 +134,7 @@ async def test_projects_see_their_own_rows_only(
         query("traces"),
     ]
 
-    found = []
+    found: list[list[list[Any]]] = []
     for each in (seed, other):
         client.headers.update(basic(each.public_key))
         days = (await client.get("/api/public/metrics/daily")).json()["data"]
@@ -150,12 +151,12 @@ async def test_no_usual_query_reads_a_whole_table(
     client: httpx.AsyncClient,
     seed: Seed,
     connection: "asyncpg.Connection[Any]",
-    ran: list[Statement],  # noqa: F811 - the fixture
+    ran: list[Statement],
 ) -> None:
     await fill(connection, seed.project_id)
-    recent = {"fromTimestamp": (NOON - timedelta(days=2)).isoformat(), "toTimestamp": NOON.isoformat()}
+    recent: dict[str, Any] = {"fromTimestamp": (NOON - timedelta(days=2)).isoformat(), "toTimestamp": NOON.isoformat()}
     latency = [{"measure": "latency", "aggregation": "p95"}, {"measure": "totalCost", "aggregation": "sum"}]
-    by_hour = {"timeDimension": {"granularity": "hour"}}
+    by_hour: dict[str, Any] = {"timeDimension": {"granularity": "hour"}}
     asked: list[dict[str, Any]] = [
         query(**recent),
         query(**recent, **by_hour, metrics=latency, dimensions=[{"field": "providedModelName"}]),

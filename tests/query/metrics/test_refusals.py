@@ -111,7 +111,9 @@ async def test_what_is_no_query_is_a_400(client: httpx.AsyncClient, path: str, t
     assert (response.status_code, response.json()["error"][0]["path"]) == (400, ["query"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.sampled_from(["view", "metrics", "dimensions", "filters", "orderBy", "config", "timeDimension"]), anything_json()
 )
@@ -125,7 +127,9 @@ async def test_whatever_stands_in_a_field_is_answered_or_refused(
     assert response.status_code in (200, 400), response.text
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.sampled_from(list(VIEWS)), st.data())
 async def test_whatever_a_filter_compares_with_is_answered_or_refused(
     client: httpx.AsyncClient, view: Any, data: st.DataObject

@@ -92,8 +92,8 @@ def worlds(draw: DrawFn) -> World:
 
 def times(start: datetime) -> SearchStrategy[datetime]:
     """Moments to the microsecond; many lie in one hour, and some on its ends."""
-    exact = st.builds(lambda hours, minutes: start + timedelta(hours=hours, minutes=minutes), _hours, _minutes)
-    return exact | st.builds(lambda at, more: at + timedelta(microseconds=more), exact, st.integers(0, 59_999_999))
+    exact = st.tuples(_hours, _minutes).map(lambda at: start + timedelta(hours=at[0], minutes=at[1]))
+    return exact | st.tuples(exact, st.integers(0, 59_999_999)).map(lambda at: at[0] + timedelta(microseconds=at[1]))
 
 
 _hours = st.integers(0, DAYS * 24 - 1)

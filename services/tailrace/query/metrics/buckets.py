@@ -42,7 +42,10 @@ def granularity_of(request: MetricsRequest) -> Granularity | None:
 
 
 def _auto(period: timedelta) -> Granularity:
-    return next((each for each, length in _lengths.items() if period <= AUTO_BUCKETS * length), "month")
+    for granularity, length in _lengths.items():
+        if period <= AUTO_BUCKETS * length:
+            return granularity
+    return "month"
 
 
 def time_expression(granularity: Granularity, column: str, zone: str) -> str:
