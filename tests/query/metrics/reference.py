@@ -156,8 +156,8 @@ def _observation(world: World, row: Row) -> Row:
 
 def _score(world: World, row: Row) -> Row:
     trace = _trace_of(world, row["trace_id"])
-    places = ((one["trace_id"], one["id"], one) for one in world.observations)
-    one: Row = next((o for t, i, o in places if (t, i) == (row["trace_id"], row["observation_id"])), _NOTHING)
+    target = (row["trace_id"], row["observation_id"])
+    one = next((each for each in world.observations if trace and (each["trace_id"], each["id"]) == target), _NOTHING)
     return {
         "at": row["timestamp"],
         "timestamp": row["timestamp"],

@@ -81,8 +81,8 @@ def _histogram(value: str, bins: int) -> Figure:
         f"array[min({value})::numeric, max({value})::numeric, {counts}]",
         _embed_histogram,
         range_columns=f"min({value}) over alike as {least}, max({value}) over alike as {most}",
-        bin_column=f"""case when {least} < {most} then least(div(({value} - {least})::numeric * {bins}, ({most} - {least})::numeric) + 1, {bins})
-            when {value} is not null then 1 end as {bin_}""",
+        bin_column=f"""case when {value} < {most} then div(({value} - {least})::numeric * {bins}, ({most} - {least})::numeric) + 1
+            when {value} = {least} then 1 when {value} = {most} then {bins} end as {bin_}""",
     )
 
 

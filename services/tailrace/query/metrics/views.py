@@ -90,12 +90,16 @@ def _used(sql: str) -> str:
 
 
 def _counted_cost(part: str) -> str:
-    return f"""(select sum(d.value::numeric) from jsonb_each_text(o.cost_details) d where o.counted and d.key like '%{part}%')"""
+    return f"""case when o.counted and o.cost_details <> '{{}}'
+        then (select sum(d.value::numeric) from jsonb_each_text(o.cost_details) d where d.key like '%{part}%') end"""
 
 
 def _trace_cost(part: str) -> str:
-    return f"""(select sum(d.value::numeric) from observations c, jsonb_each_text(c.cost_details) d
-        where c.project_id = t.project_id and c.trace_id = t.id and c.day = any(t.days) and c.counted and d.key like '%{part}%')"""
+    return f"""(select sum(d.value::numeric)
+        from unnest(t.days) seen (day)
+        join observations c on c.project_id = t.project_id and c.trace_id = t.id and c.day = seen.day
+        cross join jsonb_each_text(c.cost_details) d
+        where c.counted and d.key like '%{part}%')"""
 
 
 def _per_second(tokens: str) -> str:
@@ -244,7 +248,10 @@ _scores: Final = View(
     joins=(
         Join(
             frozenset(_of_observation),
-            "left join observations o on o.project_id = s.project_id and o.trace_id = s.trace_id and o.id = s.observation_id",
+            """left join lateral (
+                select c.* from unnest(t.days) seen (day)
+                join observations c on c.project_id = s.project_id and c.trace_id = s.trace_id and c.id = s.observation_id and c.day = seen.day
+            ) o on true""",
         ),
     ),
 )
