@@ -9,10 +9,13 @@ import httpx
 import pytest
 
 from tailrace.query.app import create_app
+from tailrace.query.database import Reader
 from tailrace.runtime.keys import KeyCache, PostgresKeyStore
 from tailrace.runtime.postgres import open_pool
 from tailrace.runtime.settings import Postgres, Secret, Settings
 from tests.query.seed import Seed, after, basic
+
+Statement = tuple[str, tuple[Any, ...]]
 
 
 @pytest.fixture
@@ -52,3 +55,23 @@ async def api_client(dsn: str, seed: Seed) -> AsyncGenerator[httpx.AsyncClient]:
             yield client
     finally:
         await pool.close()
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
+    """The statements that the API runs, as it runs them."""
+    ran: list[Statement] = []
+    for name in ("rows", "row", "records", "whole_number"):
+        _note(monkeypatch, name, ran)
+    return ran
+
+
+def _note(monkeypatch: pytest.MonkeyPatch, name: str, ran: list[Statement]) -> None:
+    original = getattr(Reader, name)
+
+    async def noted(self: Reader, *arguments: Any) -> Any:
+        statement, values = arguments[-2:]
+        ran.append((statement, tuple(values)))
+        return await original(self, *arguments)
+
+    monkeypatch.setattr(Reader, name, noted)

@@ -9,14 +9,13 @@ import httpx
 import orjson
 import pytest
 
-from tailrace.query.database import Reader
 from tailrace.runtime.partitions import ensure_day_partitions
+from tests.query.conftest import Statement
 from tests.query.seed import NOON, Seed
 
 pytestmark = pytest.mark.integration
 
 DAYS, PROJECTS, TRACES = 10, 10, 400
-Statement = tuple[str, tuple[Any, ...]]
 
 
 async def fill(connection: "asyncpg.Connection[Any]", project_id: str) -> None:
@@ -108,26 +107,6 @@ async def fill_datasets(connection: "asyncpg.Connection[Any]") -> None:
         await connection.execute(statement)
 
 
-@pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
-    """The statements that the API runs, as it runs them."""
-    ran: list[Statement] = []
-    for name in ("rows", "row", "whole_number"):
-        _note(monkeypatch, name, ran)
-    return ran
-
-
-def _note(monkeypatch: pytest.MonkeyPatch, name: str, ran: list[Statement]) -> None:
-    original = getattr(Reader, name)
-
-    async def noted(self: Reader, *arguments: Any) -> Any:
-        statement, values = arguments[-2:]
-        ran.append((statement, tuple(values)))
-        return await original(self, *arguments)
-
-    monkeypatch.setattr(Reader, name, noted)
-
-
 async def sequential_scans(connection: "asyncpg.Connection[Any]", ran: Sequence[Statement]) -> list[str]:
     """The tables with rows that any of the statements reads from end to end."""
     empty = {row[0] for row in await connection.fetch("select relname from pg_class where reltuples <= 0")}
@@ -206,6 +185,7 @@ USUAL: list[tuple[str, dict[str, Any]]] = [
     ("/api/public/experiment-items", RECENT),
     ("/api/public/experiment-items", {"experimentId": "s7", "fields": "io,scores"}),
     ("/api/tailrace/v1/datasets/set7/runs/compare", {"base": "run6", "with": "spans7"}),
+    ("/api/public/metrics/daily", {"fromTimestamp": "2026-11-20", "userId": "user7"}),
 ]
 
 

@@ -15,6 +15,8 @@ BUCKET_LENGTHS: Final[dict[Bucket, timedelta]] = {
     "day": timedelta(days=1),
 }
 
+_longest_first: Final[tuple[Bucket, ...]] = ("day", "hour", "minute")
+
 
 class BucketRange(NamedTuple):
     """All buckets of one kind whose start lies in `[start, end)`; both are starts of such a bucket."""
@@ -40,14 +42,15 @@ def bucket_end(at: datetime, bucket: Bucket) -> datetime:
     return start if start == at else start + BUCKET_LENGTHS[bucket]
 
 
-def cover(start: datetime, end: datetime) -> list[BucketRange]:
-    """The fewest buckets that fill `[start, end)`, in order: days inside, hours and minutes at the ragged edges.
+def cover(start: datetime, end: datetime, longest: Bucket = "day") -> list[BucketRange]:
+    """The fewest buckets up to `longest` that fill `[start, end)`, in order: days inside, hours and minutes at the ragged edges.
 
     A minute that the period only touches is taken whole; on whole minutes the cover is exact. Empty when `end` is not after `start`.
     """
     if end <= start:
         return []
-    return list(_fill(bucket_start(start, "minute"), bucket_end(end, "minute"), ("day", "hour", "minute")))
+    buckets = _longest_first[_longest_first.index(longest) :]
+    return list(_fill(bucket_start(start, "minute"), bucket_end(end, "minute"), buckets))
 
 
 def _fill(start: datetime, end: datetime, buckets: tuple[Bucket, ...]) -> Iterator[BucketRange]:

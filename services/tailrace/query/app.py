@@ -14,6 +14,7 @@ from tailrace.query.comments import comment_handlers
 from tailrace.query.database import Database
 from tailrace.query.dataset_routes import dataset_routes
 from tailrace.query.endpoint import Clock, Endpoints, unrouted
+from tailrace.query.metrics.handlers import Metrics
 from tailrace.query.models import Models
 from tailrace.query.observations import get_observation, list_observations, list_observations_v2
 from tailrace.query.projects import health, list_projects
@@ -87,6 +88,7 @@ def create_app(
     ]
     routes += [endpoints.route(path, handler, method=method) for method, path, handler in written]
     routes += dataset_routes(endpoints)
+    routes += [endpoints.route(path, handler) for path, handler in Metrics(settings.postgres).handlers()]
     app = Starlette(
         routes=[Route("/api/public/health", health, methods=["GET"]), *routes],
         middleware=[Middleware(AllowAnyOrigin)],

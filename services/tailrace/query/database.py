@@ -18,6 +18,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 ACQUIRE_SECONDS: Final = 5
 _slow_to_convert: Final = 1000
+_limit_time: Final = "select set_config('statement_timeout', $1, true)"
 
 
 class Reader:
@@ -37,6 +38,14 @@ class Reader:
         """The first row of a statement, or None."""
         record = await self._connection.fetchrow(statement, *values)
         return None if record is None else kind(**record)
+
+    async def records(self, statement: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+        """All rows of a statement whose columns are chosen by the request."""
+        return await self._connection.fetch(statement, *values)
+
+    async def limit_time(self, seconds: float) -> None:
+        """Let the database give up statements of this reader that take longer, with asyncpg.QueryCanceledError."""
+        await self._connection.execute(_limit_time, str(round(seconds * 1000)))
 
     async def whole_number(self, statement: str, values: Sequence[Any]) -> int:
         """The one number that a statement yields."""

@@ -65,10 +65,10 @@ def parse_filter(text: str | None) -> list[Condition]:
     return conditions
 
 
-def add_filter(where: Where, columns: Mapping[str, Column], conditions: list[Condition]) -> None:
-    """Add every condition to `where`. Raises InvalidRequestError."""
+def add_filter(where: Where, columns: Mapping[str, Column], conditions: list[Condition], *place: str | int) -> None:
+    """Add every condition to `where`. `place`: where the list stands in the request, if it is no parameter. Raises InvalidRequestError."""
     for position, condition in enumerate(conditions):
-        path = ("filter", position)
+        path = (*(place or ("filter",)), position)
         column = columns.get(condition.column)
         if column is None:
             raise InvalidRequestError(f"expected one of the columns {', '.join(columns)}", *path, "column")

@@ -1,0 +1,29 @@
+"""Asks for metrics with Python langfuse 5: client.api.metrics (v2)."""
+
+import json
+import sys
+
+from langfuse import Langfuse
+from langfuse.api.core import ApiError
+
+asked = json.loads(sys.argv[1])
+api = Langfuse(tracing_enabled=False).api
+
+
+def refusal():
+    try:
+        api.metrics.metrics(query=asked["bad"])
+    except ApiError as error:
+        return [error.status_code, error.body]
+    return None
+
+
+print(
+    json.dumps(
+        {
+            "observations": api.metrics.metrics(query=asked["observations"]).data,
+            "scores": api.metrics.metrics(query=asked["scores"]).data,
+            "refused": refusal(),
+        }
+    )
+)
