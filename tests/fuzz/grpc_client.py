@@ -180,7 +180,8 @@ def _head(call: Call, authorization: bytes) -> bytes:
         *((name, value) for name, value in usual.items() if name not in names),
         *call.headers,
     ]
-    block = Encoder().encode(sorted(pairs, key=lambda pair: not pair[0].startswith(b":")), huffman=False)
+    pseudo_first = sorted(pairs, key=lambda pair: not pair[0].startswith(b":"))
+    block = Encoder().encode(pseudo_first, huffman=False)
     return HeadersFrame(1, data=block, flags=["END_HEADERS"]).serialize()
 
 
