@@ -18,6 +18,7 @@ from tailrace.assembler.mapping import map_record
 from tailrace.assembler.sender import cost_messages, letter_messages
 from tailrace.core.model import ProjectId
 from tailrace.runtime.resources import schemas
+from tailrace.wire.deletions import encode_deletions
 from tailrace.wire.records import AssembledRecord, decode_record, encode_record
 from tailrace.wire.topics import RAW_VERSION, RawHeaders, RawKind, decode_raw_headers, topics_of
 from tests.corpus import FOLDER, PROJECT, Corpus
@@ -41,6 +42,7 @@ def write_raw(folder: Path) -> None:
         (
             ("ingestion", "raw-ingestion.json", batch, mapped.events),
             ("repricing", "raw-repricing.json", repricing, 1),
+            ("deletions", "raw-deletions.json", encode_deletions(["a score that nobody needs"]), 1),
             ("repricing", "raw-unreadable.json", b'{"command":"lost"}', 1),
         )
     ):
