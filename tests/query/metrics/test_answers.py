@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.query.metrics.queries import ask, assert_same, queries
@@ -19,6 +19,11 @@ QUERIES_OF_A_WORLD = 12
 
 
 @settings(
+    phases=(
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ),  # a world takes minutes to shrink, and the last query drawn is what failed
     max_examples=40,
     deadline=None,
     suppress_health_check=[
