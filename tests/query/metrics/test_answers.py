@@ -16,14 +16,12 @@ from tests.query.seed import Seed, basic
 
 pytestmark = pytest.mark.integration
 QUERIES_OF_A_WORLD = 12
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+"""A world takes minutes to shrink, and the last query drawn is the one that failed."""
 
 
 @settings(
-    phases=(
-        Phase.explicit,
-        Phase.reuse,
-        Phase.generate,
-    ),  # a world takes minutes to shrink, and the last query drawn is what failed
+    phases=WITHOUT_SHRINKING,
     max_examples=40,
     deadline=None,
     suppress_health_check=[
