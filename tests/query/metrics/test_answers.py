@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.query.metrics.queries import ask, assert_same, queries
@@ -16,9 +16,12 @@ from tests.query.seed import Seed, basic
 
 pytestmark = pytest.mark.integration
 QUERIES_OF_A_WORLD = 12
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+"""A world takes minutes to shrink, and the last query drawn is the one that failed."""
 
 
 @settings(
+    phases=WITHOUT_SHRINKING,
     max_examples=40,
     deadline=None,
     suppress_health_check=[
