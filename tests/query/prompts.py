@@ -41,10 +41,10 @@ async def add(client: httpx.AsyncClient, name: str, version: int, *labels: str) 
 
 @asynccontextmanager
 async def prompt_app(
-    dsn: str, *, listen_dsn: str | None = None, line: PromptLine | None = None
+    dsn: str, *, listen_dsn: str | None = None, line: PromptLine | None = None, pool_size: int = 4
 ) -> AsyncGenerator[tuple[Starlette, PromptLine]]:
     """An app with a pool of its own, that listens through `listen_dsn`."""
-    settings = Settings(postgres=Postgres(dsn=Secret(dsn), pool_size=4))
+    settings = Settings(postgres=Postgres(dsn=Secret(dsn), pool_size=pool_size))
     line, stop = line or PromptLine(PromptCache()), asyncio.Event()
     pool = await open_pool(settings.postgres, application="test")
     watching = asyncio.create_task(line.watch(listen_dsn or dsn, stop))

@@ -58,20 +58,27 @@ def test_an_earlier_lease_does_not_shorten_a_later_one() -> None:
 def test_what_was_read_before_a_change_is_not_kept() -> None:
     cache, _ = leased()
     changes = cache.changes
-    cache.forget("p1")
+    cache.forget("p1", "greet")
     cache.keep(question(), Kept(b"{}"), changes=changes)
 
     assert cache.find(question()) is None
 
 
-def test_a_change_forgets_all_of_its_project_and_nothing_of_others() -> None:
+def test_a_change_forgets_what_is_made_of_the_prompt_and_nothing_else() -> None:
     cache, _ = leased()
-    for one in (question(), question("other"), question(project="p2")):
+    label, number = question(), question()._replace(version=1, label=None)
+    made_of_it, other, stranger = question("whole"), question("other"), question(project="p2")
+    for one in (label, number, other, stranger):
         cache.keep(one, Kept(None), changes=cache.changes)
-    cache.forget("p1")
+    cache.keep(made_of_it, Kept(b"{}", frozenset({"greet", "third"})), changes=cache.changes)
+    cache.forget("p1", "greet")
 
-    assert [cache.find(one) for one in (question(), question("other"))] == [None, None]
-    assert cache.find(question(project="p2")) == Kept(None)
+    assert [cache.find(one) for one in (label, number, made_of_it)] == [None] * 3
+    assert [cache.find(one) for one in (other, stranger)] == [Kept(None)] * 2
+    cache.forget("p1", "third")
+    cache.forget("p1", "other")
+    cache.forget("p2", "greet")
+    assert cache.size_bytes == 0
 
 
 def test_a_revoked_cache_holds_nothing_even_if_it_gets_a_lease_again() -> None:
@@ -117,5 +124,5 @@ def test_the_same_question_kept_again_takes_its_room_once() -> None:
     cache.keep(question(), Kept(b"x" * 500), changes=cache.changes)
 
     assert cache.size_bytes == once
-    cache.forget("p1")
+    cache.forget("p1", "greet")
     assert cache.size_bytes == 0

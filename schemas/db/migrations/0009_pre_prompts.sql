@@ -51,10 +51,12 @@ create table prompt_dependencies (
 );
 create index prompt_dependencies_by_child on prompt_dependencies (project_id, child_name);
 
--- Queries hold prompts in memory; every change tells them at once, by the project alone: prompts include each other.
+-- Queries hold prompts in memory; every change tells them at once which name it concerns.
 create function announce_prompt_change() returns trigger language plpgsql as $$
 begin
-    perform pg_notify('tailrace_prompts', json_build_object('project', coalesce(new.project_id, old.project_id))::text);
+    perform pg_notify('tailrace_prompts', json_build_object(
+        'project', coalesce(new.project_id, old.project_id), 'name', coalesce(new.name, old.name)
+    )::text);
     return null;
 end
 $$;

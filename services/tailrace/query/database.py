@@ -76,6 +76,10 @@ class Database:
         ):
             yield Reader(connection)
 
+    async def row(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
+        """The first row of one statement that needs no snapshot with others. Raises TimeoutError when no connection is free in time."""
+        return await self.write(kind, statement, values)
+
     async def write(self, kind: type[AnyRow], statement: str, values: Sequence[Any]) -> AnyRow | None:
         """The first row that a statement which writes returns. It stands alone, so that no lock waits for this process.
 

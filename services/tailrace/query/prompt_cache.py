@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 ENTRY_BYTES: Final = 700
-"""What an answer takes beside its own bytes and the text of its question."""
+"""What an answer takes beside its own bytes and the text of its question, and as much for each name that it is made of."""
 
 
 class Question(NamedTuple):
@@ -25,9 +25,10 @@ class Question(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """An answer's bytes; None: there is no such prompt."""
+    """An answer's bytes; None: there is no such prompt. `included`: the names of other prompts that it is made of."""
 
     answer: bytes | None
+    included: frozenset[str] = frozenset()
 
 
 class PromptCache:
@@ -37,7 +38,7 @@ class PromptCache:
         self._max_bytes = max_bytes
         self._clock = clock
         self._kept: OrderedDict[Question, Kept] = OrderedDict()
-        self._of_project: dict[str, set[Question]] = {}
+        self._made_of: dict[tuple[str, str], set[Question]] = {}
         self._changes = 0
         self._lease_until = 0.0
         self._bytes = 0
@@ -72,15 +73,16 @@ class PromptCache:
             return
         self._drop(question)
         self._kept[question] = kept
-        self._of_project.setdefault(question.project_id, set()).add(question)
+        for name in (question.name, *kept.included):
+            self._made_of.setdefault((question.project_id, name), set()).add(question)
         self._bytes += weight
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._kept)))
 
-    def forget(self, project_id: str) -> None:
-        """A prompt of the project changed: what is kept of it may be old, also of others, as prompts include each other."""
+    def forget(self, project_id: str, name: str) -> None:
+        """The prompt changed: what is kept of it may be old, and of all that is made of it."""
         self._changes += 1
-        for question in list(self._of_project.get(project_id, ())):
+        for question in list(self._made_of.get((project_id, name), ())):
             self._drop(question)
 
     def extend(self, until: float) -> None:
@@ -92,7 +94,7 @@ class PromptCache:
         self._lease_until = 0.0
         self._changes += 1
         self._kept.clear()
-        self._of_project.clear()
+        self._made_of.clear()
         self._bytes = 0
 
     def _drop(self, question: Question) -> None:
@@ -100,11 +102,13 @@ class PromptCache:
         if kept is None:
             return
         self._bytes -= _weight(question, kept)
-        questions = self._of_project[question.project_id]
-        questions.discard(question)
-        if not questions:
-            del self._of_project[question.project_id]
+        for name in (question.name, *kept.included):
+            questions = self._made_of[question.project_id, name]
+            questions.discard(question)
+            if not questions:
+                del self._made_of[question.project_id, name]
 
 
 def _weight(question: Question, kept: Kept) -> int:
-    return ENTRY_BYTES + len(kept.answer or b"") + 4 * (len(question.name) + len(question.label or ""))
+    texts = 4 * (len(question.name) + len(question.label or ""))
+    return ENTRY_BYTES * (1 + len(kept.included)) + len(kept.answer or b"") + texts

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tailrace.query.errors import InvalidRequestError
-from tailrace.query.prompt_tags import Reference, include, references_of
+from tailrace.query.prompt_tags import OPENING, Reference, include, references_of
 from tailrace.query.rows import PromptRead
 from tailrace.wire.lenient_json import dump_json, load_json
 
@@ -85,6 +85,11 @@ class Graph:
                 if node.children
             },
         }
+
+
+def includes_others(version: PromptRead) -> bool:
+    """Whether there may be anything to put together."""
+    return OPENING in version.prompt
 
 
 async def load_graph(root: PromptRead, fetch: Fetch) -> Graph:

@@ -39,9 +39,10 @@ _WORTH_WAITING: Final = (*OUTAGE_ERRORS, asyncpg.exceptions.UndefinedTableError)
 
 
 class _Announcement(msgspec.Struct, frozen=True):
-    """What is said: a project that changed; a writer's token and where to confirm it; on a process's own channel its mark, or who confirmed."""
+    """What is said: a prompt that changed; a writer's token and where to confirm it; on a process's own channel its mark, or who confirmed."""
 
     project: str | None = None
+    name: str | None = None
     token: str | None = None
     reply: str | None = None
     mark: int | None = None
@@ -89,10 +90,9 @@ class PromptLine:
         """Ask all processes for their word that they heard of this transaction, once it is committed."""
         await writer.execute(statement("announce_prompts"), (CHANNEL, write.token, _own_channel(self._id)))
 
-    async def settle(self, database: Database, write: _Write, project_id: str) -> None:
+    async def settle(self, database: Database, write: _Write) -> None:
         """Return once no process answers any more from before the write, which is committed."""
         started = self._clock()
-        self.cache.forget(project_id)
         awaited = await self._others(database)
         while awaited is None or not awaited <= write.confirmed:
             left = started + SETTLE_SECONDS - self._clock()
@@ -186,8 +186,8 @@ class PromptLine:
         except msgspec.DecodeError:
             self._revoke()  # whoever said this, and whatever it means
             return
-        if said.project is not None:
-            self.cache.forget(said.project)
+        if said.project is not None and said.name is not None:
+            self.cache.forget(said.project, said.name)
         if said.token is not None and said.reply is not None:
             self._to_confirm.append((said.reply, said.token))
             self._wake.set()

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from tailrace.query.database import Reader, Writer
+from tailrace.query.database import Database, Reader, Writer
 from tailrace.query.errors import InvalidRequestError, NotFoundError
 from tailrace.query.prompt_graph import MAX_BYTES, MAX_DEPTH, Graph, load_graph
 from tailrace.query.prompt_requests import LATEST, PRODUCTION, NewPrompt, fault_of_name
@@ -43,13 +43,25 @@ def chosen(project_id: str, name: str, version: int | None, label: str | None) -
     return Chosen(project_id, name, version, label or PRODUCTION if version is None else None)
 
 
+async def find_version(database: Database, asked: Chosen) -> PromptRead | None:
+    """The version, if there is one, by a statement that stands alone."""
+    question = _question(asked)
+    return None if question is None else await database.row(PromptRead, *question)
+
+
 async def read_version(reader: Reader, asked: Chosen) -> PromptRead | None:
     """The version, if there is one."""
+    question = _question(asked)
+    return None if question is None else await reader.row(PromptRead, *question)
+
+
+def _question(asked: Chosen) -> tuple[str, tuple[Any, ...]] | None:
+    """The statement and its values; None if there can be no such prompt."""
     if fault_of_name(asked.name) is not None:
         return None
     if asked.version is not None:
-        return await reader.row(PromptRead, _by_version, (asked.project_id, asked.name, asked.version))
-    return await reader.row(PromptRead, _by_label, (asked.project_id, asked.name, asked.label))
+        return _by_version, (asked.project_id, asked.name, asked.version)
+    return _by_label, (asked.project_id, asked.name, asked.label)
 
 
 async def read_graph(reader: Reader, project_id: str, root: PromptRead) -> Graph:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 MAX_VERSION: Final = 2**31 - 1
 
-_opening: Final = "@@@langfusePrompt:"
+OPENING: Final = "@@@langfusePrompt:"
 _closing: Final = "@@@"
 _version: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
@@ -50,16 +50,16 @@ def variables_of(text: str) -> Iterator[str]:
 
 
 def _tags(text: str) -> Iterator[tuple[int, int, Reference]]:
-    start = text.find(_opening)
+    start = text.find(OPENING)
     while start >= 0:
-        inner = start + len(_opening)
+        inner = start + len(OPENING)
         end = text.find(_closing, inner)
         if end < 0:
             return
         reference = _read(text[inner:end])
         if reference is not None:
             yield start, end + len(_closing), reference
-        start = text.find(_opening, end if reference is None else end + len(_closing))
+        start = text.find(OPENING, end if reference is None else end + len(_closing))
 
 
 def _read(inner: str) -> Reference | None:

@@ -20,6 +20,7 @@ from tailrace.query.filters import add_filter, parse_filter
 from tailrace.query.listing import page_meta
 from tailrace.query.parameters import MAX_PAGE, Page, flag, instant, text, whole_number
 from tailrace.query.prompt_cache import Kept, Question
+from tailrace.query.prompt_graph import includes_others
 from tailrace.query.prompt_line import PromptLine
 from tailrace.query.prompt_requests import read_new_labels, read_prompt
 from tailrace.query.prompt_shapes import prompt_meta_shape, prompt_shape
@@ -30,6 +31,7 @@ from tailrace.query.prompt_store import (
     chosen,
     create_version,
     delete_versions,
+    find_version,
     read_graph,
     read_version,
 )
@@ -137,7 +139,7 @@ class Prompts:
             async with self._turn(call.project_id), call.database.transaction() as writer:
                 yield writer
                 await self._line.announce(writer, write)
-            await self._line.settle(call.database, write, call.project_id)
+            await self._line.settle(call.database, write)
         finally:
             self._line.end(write)
 
@@ -159,7 +161,7 @@ class Prompts:
             self._from_memory.inc()
         else:
             changes = self._cache.changes
-            kept = Kept(await _from_postgres(call, asked, resolve=resolve))
+            kept = await _from_postgres(call, asked, resolve=resolve)
             self._from_postgres.inc()
             self._cache.keep(question, kept, changes=changes)
         if kept.answer is None:
@@ -167,17 +169,20 @@ class Prompts:
         return Answer(kept.answer)
 
 
-async def _from_postgres(call: Call, asked: Chosen, *, resolve: bool) -> bytes | None:
+async def _from_postgres(call: Call, asked: Chosen, *, resolve: bool) -> Kept:
+    """One statement where nothing is included, one snapshot where something is."""
+    found = await find_version(call.database, asked)
+    if found is None:
+        return Kept(None)
+    if not resolve or not includes_others(found):
+        return Kept(orjson.dumps(prompt_shape(call.project_id, found)))
     async with call.database.snapshot() as reader:
         found = await read_version(reader, asked)
         if found is None:
-            return None
-        graph = await read_graph(reader, call.project_id, found) if resolve else None
-
-    def build() -> bytes:
-        return orjson.dumps(prompt_shape(call.project_id, found, None if graph is None else graph.resolve()))
-
-    return await asyncio.to_thread(build)
+            return Kept(None)
+        graph = await read_graph(reader, call.project_id, found)
+    shape = await asyncio.to_thread(lambda: orjson.dumps(prompt_shape(call.project_id, graph.root, graph.resolve())))
+    return Kept(shape, frozenset(graph.names()))
 
 
 def _answer(call: Call, one: PromptRead, *, status: int = 200) -> Answer:
