@@ -1,7 +1,7 @@
 """An observation costs what its service tier does, whichever event tells that, and in whatever order they come."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import permutations
 
@@ -23,7 +23,7 @@ ASKED = {"id": "o", "traceId": "t", "modelParameters": {"temperature": 0.5, "ser
 ENDED = {"id": "o", "traceId": "t", "endTime": "2026-03-01T12:00:09Z"}
 
 
-def row_after(events: Sequence[tuple[str, dict[str, object]]]) -> ObservationRow:
+def row_after(events: Sequence[tuple[str, Mapping[str, object]]]) -> ObservationRow:
     """Each event in a record of its own."""
     state = PartitionState(1 << 24)
     row: ObservationRow | None = None

@@ -180,7 +180,7 @@ def _head(call: Call, authorization: bytes) -> bytes:
         *((name, value) for name, value in usual.items() if name not in names),
         *call.headers,
     ]
-    pseudo_first = sorted(pairs, key=lambda pair: not pair[0].startswith(b":"))
+    pseudo_first = sorted(pairs, key=lambda pair: pair[0][:1] != b":")
     block = Encoder().encode(pseudo_first, huffman=False)
     return HeadersFrame(1, data=block, flags=["END_HEADERS"]).serialize()
 

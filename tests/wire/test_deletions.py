@@ -1,10 +1,12 @@
 """Deletions in the raw log: the bytes that an edge writes are read as written, for ever, and nothing else is."""
 
+from typing import get_args
+
 import pytest
 
 from tailrace.core.model import ProjectId
 from tailrace.wire.deletions import BadDeletionsError, Deletions, decode_deletions, encode_deletions
-from tailrace.wire.topics import RAW_KINDS, RawHeaders, decode_raw_headers, version_of
+from tailrace.wire.topics import RawHeaders, RawKind, decode_raw_headers, version_of
 
 
 def test_what_is_written_is_read() -> None:
@@ -24,7 +26,7 @@ def test_a_record_of_deletions_says_the_version_that_knows_them_and_all_others_t
         "sdk": b"/",
     }
     assert decode_raw_headers(dict(stated.encode())) == stated
-    assert {kind for kind in RAW_KINDS if version_of(kind) != 1} == {"repricing", "deletions"}
+    assert {kind for kind in get_args(RawKind) if version_of(kind) != 1} == {"repricing", "deletions"}
 
 
 @pytest.mark.parametrize(
