@@ -160,7 +160,6 @@ _OPENAI: Final = (
         absent={
             "tags": "association properties are single values",
             "errors": "no span is sent for a refused call",
-            "cached": "all input is told only",
             **_NO_FIRST_TOKEN,
         },
         untold={"embeddings": "embeddings are not instrumented"},
