@@ -14,6 +14,7 @@ import httpx
 from starlette.types import ASGIApp, Message, Scope
 
 from tailrace.admin.migrate import migrate
+from tailrace.runtime.log import configure_logging
 from tests.query.prompts import PATH, add, create, prompt_app, prompt_process, until
 from tests.query.seed import Seed, basic
 from tests.stack import create_database, running_postgres
@@ -25,6 +26,7 @@ WRITES_PER_SECOND: Final = 5
 
 def measure_prompts(*, rate: float, seconds: float) -> dict[str, Any]:
     """Milliseconds of reads at `rate` a second, each kind for `seconds`, and how many reads a second are possible at all."""
+    configure_logging("query", level="info", log_format="json")
     with running_postgres() as postgres:
         return asyncio.run(_measure(create_database(postgres), rate, seconds))
 
@@ -56,7 +58,7 @@ async def _measure(dsn: str, rate: float, seconds: float) -> dict[str, Any]:
 
 async def _steady(app: ASGIApp, scopes: list[Scope], rate: float, seconds: float) -> dict[str, float]:
     """How long answered reads took, and how many were told to come back."""
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
 
     async def timed(n: int, due: float) -> float | None:
         answered = await _read(app, scopes[n % len(scopes)])
@@ -68,7 +70,9 @@ async def _steady(app: ASGIApp, scopes: list[Scope], rate: float, seconds: float
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         reads.append(asyncio.create_task(timed(n, due)))
     took = await asyncio.gather(*reads)
-    return _summary([each for each in took if each is not None]) | {"told_to_come_back": took.count(None)}
+    cpu_ms = round((time.process_time() - spent) / len(took) * 1000, 3)
+    answered = _summary([each for each in took if each is not None])
+    return answered | {"told_to_come_back": took.count(None), "cpu_ms_per_read": cpu_ms}
 
 
 async def _flat_out(app: ASGIApp, scopes: list[Scope], seconds: float) -> int:
