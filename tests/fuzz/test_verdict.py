@@ -45,11 +45,12 @@ def test_an_answer_is_good_or_breaks_a_rule(call: Call, answer: Answer, rule: st
         ({"ending": "half closed"}, "3"),
         ({"headers": ((b":path", b"/x/Y"),)}, "12"),
         ({"headers": ((b"content-type", b"application/json"),)}, "http 415"),
-        ({"before": b"\xff" * 40, "is_legal": False}, "goaway"),
+        # Whoever writes on is reset, and may lose the last word by that.
+        ({"before": b"\xff" * 40, "is_legal": False}, ("goaway", "closed")),
         ({"piece_bytes": 3}, "0"),
     ],
 )
-async def test_the_client_sees_what_the_edge_answers(changed: dict[str, Any], status: str) -> None:
+async def test_the_client_sees_what_the_edge_answers(changed: dict[str, Any], status: str | tuple[str, ...]) -> None:
     edge, port = EdgeUnderTest(), free_port()
     call = Call(GOOD)._replace(**changed)
     handler = grpc_handler(edge.edge)
