@@ -11,23 +11,32 @@ SHOWN_FINDINGS = 5
 
 
 class Results:
-    """The outcomes of a run so far, in a file."""
+    """The outcomes of a run so far, in a file. Of a round that was done again the last one counts."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         lines = file.read_bytes().splitlines() if file.exists() else []
-        self.outcomes = [msgspec.json.decode(line, type=Outcome) for line in lines]
+        self._outcomes: dict[tuple[str, int], Outcome] = {}
+        for line in lines:
+            self._note(msgspec.json.decode(line, type=Outcome))
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return list(self._outcomes.values())
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome, also if the run dies now."""
-        self.outcomes.append(outcome)
+        self._note(outcome)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("ab") as file:
             file.write(msgspec.json.encode(outcome) + b"\n")
 
     def has(self, scenario: str, seed: int) -> bool:
         """Whether this round is done."""
-        return any((outcome.scenario, outcome.seed) == (scenario, seed) for outcome in self.outcomes)
+        return (scenario, seed) in self._outcomes
+
+    def _note(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.scenario, outcome.seed] = outcome
 
 
 def table(outcomes: Sequence[Outcome], scenarios: Iterable[Scenario]) -> str:

@@ -198,7 +198,7 @@ async def _is_applied(pool: asyncpg.Pool, origins: list[int]) -> bool:
     return await applied_origins(pool) == origins
 
 
-@pytest.mark.parametrize(("few_bytes", "together"), [(1_000_000, [{0: 5, 1: 5, 2: 5}]), (0, [{0: 5, 1: 5}])])
+@pytest.mark.parametrize(("few_bytes", "together"), [(1_000_000, [{0: 5, 1: 5, 2: 5}]), (0, [{0: 5, 1: 5}, {2: 5}])])
 async def test_what_comes_between_two_beats_shares_one_transaction_if_it_is_little(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, few_bytes: int, together: list[dict[int, int]]
 ) -> None:
@@ -222,13 +222,18 @@ async def _transactions(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> 
     lines = await assembled(pool)
     writer = lines[0].writer
     found: list[dict[int, int]] = []
-    apply_together = writer.apply_together
+    apply_together, apply = writer.apply_together, writer.apply
 
     async def note(batches: Mapping[int, Sequence[Delivered]]) -> dict[int, Applied]:
         found.append({partition: len(batch) for partition, batch in batches.items()})
         return await apply_together(batches)
 
+    async def note_alone(partition: int, batch: Sequence[Delivered]) -> Applied:
+        found.append({partition: len(batch)})
+        return await apply(partition, batch)
+
     monkeypatch.setattr(writer, "apply_together", note)
+    monkeypatch.setattr(writer, "apply", note_alone)
     several = SeveralPartitions(lines)
     feeder = SinkConsumer(several, SinkRepository(pool), writer, Health("sink", stall_seconds=60), batch_records=500)
     feeder.assign(several.logs)
