@@ -45,6 +45,6 @@ def invoice_of(call: Mapping[str, Any]) -> Decimal:
 
 def _written_for_an_hour(said: Mapping[str, Any]) -> int:
     """As Anthropic nests it and as Bedrock lists it."""
-    nested = said.get("cache_creation") or {}
+    nested: Mapping[str, int] = said.get("cache_creation") or {}
     listed = [each["inputTokens"] for each in said.get("cacheDetails", ()) if each["ttl"] == "1h"]
     return nested.get("ephemeral_1h_input_tokens", 0) + sum(listed)
