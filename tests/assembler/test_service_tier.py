@@ -17,10 +17,14 @@ from tailrace.wire.topics import RawHeaders
 
 PRICES = PriceList(load_price_table((schemas() / "prices.json").read_bytes()))
 RECEIVED_US = 1_800_000_000_000_000
-BODY = {"id": "o", "traceId": "t", "startTime": "2026-03-01T12:00:00Z"}
-CREATED = {**BODY, "model": "gpt-4.1", "usageDetails": {"input": 1000, "output": 100}}
-ASKED = {"id": "o", "traceId": "t", "modelParameters": {"temperature": 0.5, "service_tier": "priority"}}
-ENDED = {"id": "o", "traceId": "t", "endTime": "2026-03-01T12:00:09Z"}
+BODY: dict[str, object] = {"id": "o", "traceId": "t", "startTime": "2026-03-01T12:00:00Z"}
+CREATED: dict[str, object] = {**BODY, "model": "gpt-4.1", "usageDetails": {"input": 1000, "output": 100}}
+ASKED: dict[str, object] = {
+    "id": "o",
+    "traceId": "t",
+    "modelParameters": {"temperature": 0.5, "service_tier": "priority"},
+}
+ENDED: dict[str, object] = {"id": "o", "traceId": "t", "endTime": "2026-03-01T12:00:09Z"}
 
 
 def row_after(events: Sequence[tuple[str, Mapping[str, object]]]) -> ObservationRow:
@@ -40,7 +44,11 @@ def row_after(events: Sequence[tuple[str, Mapping[str, object]]]) -> Observation
 
 
 def test_a_tier_that_is_told_later_prices_anew_in_any_order() -> None:
-    events = [("generation-create", CREATED), ("generation-update", ASKED), ("generation-update", ENDED)]
+    events: list[tuple[str, dict[str, object]]] = [
+        ("generation-create", CREATED),
+        ("generation-update", ASKED),
+        ("generation-update", ENDED),
+    ]
     for order in permutations(events):
         row = row_after(order)
         # 1000 x 3.50 + 100 x 14.00

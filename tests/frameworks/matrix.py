@@ -36,15 +36,20 @@ def _always(_: Replay) -> bool:
     return True
 
 
+def _never(_: Replay) -> bool:
+    return False
+
+
 class Field(NamedTuple):
     """How a field is checked: `failure` when it should be there, `trace_of` what of it is in a record that is said to lack it.
 
-    `applies`: whether the story has it at all.
+    `applies`: whether the story has it at all. `is_hidden`: whether the package tells it of no call, as each call of the bill says.
     """
 
     failure: Callable[[Replay], Failure]
     trace_of: Callable[[Replay], Failure]
     applies: Callable[[Replay], bool] = _always
+    is_hidden: Callable[[Replay], bool] = _never
 
 
 def has_number(text: str, number: float) -> bool:
@@ -149,7 +154,8 @@ def _category(*categories: Category) -> Field:
             for call in replay.counted
         )
         want = {told: times for told, times in billed.items() if any(n and has_number(replay.text, n) for n in told)}
-        return None if have == want and want else f"{categories}: expected {want}, got {dict(have)}"
+        is_right = have == want and (want or is_hidden(replay))
+        return None if is_right else f"{categories}: expected {want}, got {dict(have)}"
 
     def found(replay: Replay) -> Failure:
         wanted = {call["usage"].get(category, 0) for call in replay.counted for category in categories} - {0}
@@ -157,13 +163,13 @@ def _category(*categories: Category) -> Field:
         return f"there is a {there}" if there else None
 
     def applies(replay: Replay) -> bool:
-        return any(
-            category in call["usage"] and category not in hidden_in(call)
-            for call in replay.counted
-            for category in categories
-        )
+        return any(category in call["usage"] for call in replay.counted for category in categories)
 
-    return Field(failure, found, applies)
+    def is_hidden(replay: Replay) -> bool:
+        billed = [(call, category) for call in replay.counted for category in categories if category in call["usage"]]
+        return all(category in hidden_in(call) for call, category in billed)
+
+    return Field(failure, found, applies, is_hidden)
 
 
 def _usage_in_text(replay: Replay) -> Failure:

@@ -6,7 +6,7 @@ from tests.frameworks.catalogue import CATALOGUE, FOLDER, MISSING
 from tests.frameworks.environments import REPOSITORY
 from tests.frameworks.matrix import FIELDS, cells
 from tests.frameworks.recording import read_expected
-from tests.frameworks.replay import absent_of, known_gaps, records
+from tests.frameworks.replay import absent_of, known_gaps, records, replay_of
 
 README: Final = FOLDER / "README.md"
 MATRIX: Final = REPOSITORY / "docs/frameworks.md"
@@ -40,7 +40,7 @@ def matrix() -> str:
 
 
 def _sign(name: str, field: str) -> str:
-    if field in absent_of(name):
+    if field in absent_of(name) or FIELDS[field].is_hidden(replay_of(name)):
         return "–"  # noqa: RUF001
     if field in known_gaps(name, "sender"):
         return "×"  # noqa: RUF001
