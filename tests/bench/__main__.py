@@ -18,7 +18,7 @@ from tests.bench.maximum import measure_workload
 from tests.bench.peers import measure_peers
 from tests.bench.report import floors_page, growth_page, page, peers_page, plots
 from tests.bench.tall import measure_tall
-from tests.load.stack import running_stack
+from tests.load.stack import end_by_signals, running_stack
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--peers-spans", type=int, default=4_000, help="spans of each turn of another tool")
     parser.add_argument("--into", type=Path, default=REPOSITORY / "docs/benchmarks", help="the folder of the results")
     arguments = parser.parse_args()
+    end_by_signals()
     machine = describe_machine()
     command = f"python -m tests.bench {arguments.what} --spans {arguments.spans} --seconds {arguments.seconds:g}"
     if arguments.what == "run":

@@ -25,7 +25,7 @@ from tests.load.generator import Expected, Sent, send_load
 from tests.load.overload import plot, watch_overload
 from tests.load.probe import probe
 from tests.load.prompts import measure_prompts
-from tests.load.stack import Stack, running_stack
+from tests.load.stack import Stack, end_by_signals, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Template, Workload, make_templates
 from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
 
@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30, help="for overload")
     parser.add_argument("--plot", type=Path, help="for overload: an SVG of the memory of each process")
     arguments = parser.parse_args()
+    end_by_signals()
     if arguments.what == "prompts":
         result = measure_prompts(rate=arguments.reads, seconds=arguments.seconds)
         print(json.dumps(result, indent=2))

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,12 @@ class Stack:
 def authorization_of(keys: Mapping[str, str]) -> str:
     """The header of a key pair as `tailrace key create --json` prints it."""
     return "Basic " + base64.b64encode(f"{keys['publicKey']}:{keys['secretKey']}".encode()).decode()
+
+
+def end_by_signals() -> None:
+    """Let SIGTERM and SIGINT end a command as an exception does, also in the background, so that its stack is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
