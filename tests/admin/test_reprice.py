@@ -240,9 +240,13 @@ async def test_a_run_that_was_interrupted_can_be_started_again(
     with monkeypatch.context() as patch:
         patch.setattr(RawSender, "send", die)
         assert (await reprice.text(*MARCH, *WHY)).code == 1
-    waiting = await reprice.text(*MARCH, *WHY)
+    with monkeypatch.context() as patch:
+        patch.setattr(reprice_pace, "PATIENCE_SECONDS", 0.3)
+        waiting = await reprice.text(*MARCH, *WHY)
+    running = asyncio.create_task(reprice(*MARCH, *WHY))
+    await asyncio.sleep(0.2)
     await live.settle()
-    rest = await reprice(*MARCH, *WHY)
+    rest = await running
     await live.settle()
 
     assert waiting.err.startswith("tailrace: an earlier repricing is not applied yet")

@@ -172,19 +172,27 @@ class Cluster:
         finally:
             await connection.close()
 
-    async def tailrace(self, *arguments: str, codes: Sequence[int] = (0,)) -> str:
-        """Run an operator's command; returns what it printed. Raises RuntimeError for another exit code than one of `codes`."""
+    async def tailrace(self, *arguments: str, codes: Sequence[int] = (0,), release: Path | None = None) -> str:
+        """Run an operator's command; returns what it printed. Raises RuntimeError for another exit code than one of `codes`.
+
+        `release`: another than this one's. Who cancels it kills the command.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tailrace",
             *arguments,
-            env=self.environment,
+            env=of_release(self.environment, release),
             cwd=self.folder,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        printed, errors = await process.communicate()
+        try:
+            printed, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode not in codes:
             raise RuntimeError(f"tailrace {' '.join(arguments)}: exit code {process.returncode}\n{errors.decode()}")
         return printed.decode()
@@ -336,9 +344,6 @@ def copy_release(cluster: Cluster, name: str) -> Path:
     return target
 
 
-def release_environment(member: Member, release: Path | None) -> dict[str, str]:
-    """The environment that lets a member run another release's code; None: this one's."""
-    environment = dict(member.program.environment)
-    if release is not None:
-        environment["PYTHONPATH"] = str(release / "services")
-    return environment
+def of_release(environment: Mapping[str, str], release: Path | None) -> dict[str, str]:
+    """The environment in which another release's code runs; None: this one's."""
+    return {**environment, **({} if release is None else {"PYTHONPATH": str(release / "services")})}

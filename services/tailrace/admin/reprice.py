@@ -26,7 +26,7 @@ from tailrace.admin.command import (
     run_command,
 )
 from tailrace.admin.period import take_lock
-from tailrace.admin.reprice_pace import Pace
+from tailrace.admin.reprice_pace import Pace, await_earlier
 from tailrace.admin.reprice_report import Sums, make_report, print_report
 from tailrace.admin.reprice_send import Order, ProjectRepricing, RawSender
 from tailrace.assembler.own_model_store import OwnModelStore
@@ -128,7 +128,7 @@ async def _open_tools(arguments: argparse.Namespace, settings: Settings) -> Asyn
             yield Tools(connection, prices, None, None)
             return
         await take_lock(connection)
-        await _require_applied(connection)
+        await await_earlier(connection)
         producer = make_producer(settings.kafka, client_id="tailrace-reprice")
         await stack.enter_async_context(open_kafka(producer, settings.kafka))
         partitions = await connection.fetchval(QUERIES["find_stream_partitions"])
@@ -139,15 +139,6 @@ async def _open_tools(arguments: argparse.Namespace, settings: Settings) -> Asyn
         at = await connection.fetchval(QUERIES["find_command_time"])
         order = Order(uuid4(), at, arguments.operator or login_name(), arguments.reason.strip(), forced=arguments.force)
         yield Tools(connection, prices, sender, order)
-
-
-async def _require_applied(connection: "asyncpg.Connection[Any]") -> None:
-    """What an earlier run has sent must be stored, or its observations would be counted as changed once more."""
-    waiting = await connection.fetchval(QUERIES["count_unapplied_repricings"], None)
-    if waiting:
-        raise OperatorError(
-            f"an earlier repricing is not applied yet in {waiting} partitions: `tailrace partition show` says how far they are"
-        )
 
 
 async def _projects(connection: "asyncpg.Connection[Any]", project_id: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""How far a repricing runs ahead of the processors: pages sent in, a wait out while too much of them is not applied. Live events come behind it."""
+"""How far a repricing runs ahead of the processors: pages sent in, a wait out while too much of them is not applied, or an earlier one is not. Live events come behind it."""
 
 import asyncio
 import time
@@ -35,16 +35,12 @@ class Pace:
 
     async def wait(self) -> None:
         """Until there is room for a page. Raises OperatorError when nothing is applied for PATIENCE_SECONDS."""
-        moved_at = time.monotonic()
-        applied: dict[int, int] = {}
+        progress = _Progress(self._connection)
         while sum(page.observations for page in self._pages) >= MOST_OBSERVATIONS:
-            rows: list[Any] = await self._connection.fetch(QUERIES["read_applied"])
-            now = {row["partition"]: row["applied_origin"] for row in rows}
-            if now != applied:
-                moved_at, applied = time.monotonic(), now
+            applied = await progress.look()
             while self._pages and self._is_applied(self._pages[0], applied):
                 self._pages.popleft()
-            if time.monotonic() - moved_at > PATIENCE_SECONDS:
+            if progress.stuck_seconds > PATIENCE_SECONDS:
                 raise OperatorError(
                     "nothing that was sent is being applied: see `tailrace partition show`, and start again once partitions move"
                 )
@@ -53,3 +49,38 @@ class Pace:
     @staticmethod
     def _is_applied(page: _Sent, applied: Mapping[int, int]) -> bool:
         return all(applied.get(partition, -1) >= origin for partition, origin in page.last_origins.items())
+
+
+async def await_earlier(connection: "asyncpg.Connection[Any]") -> None:
+    """Until what earlier runs have sent is stored: their observations would be counted as changed once more.
+
+    Raises OperatorError when nothing is applied for PATIENCE_SECONDS.
+    """
+    progress = _Progress(connection)
+    while waiting := await connection.fetchval(QUERIES["count_unapplied_repricings"], None):
+        await progress.look()
+        if progress.stuck_seconds > PATIENCE_SECONDS:
+            raise OperatorError(
+                f"an earlier repricing is not applied yet in {waiting} partitions: `tailrace partition show` says how far they are"
+            )
+        await asyncio.sleep(_poll_seconds)
+
+
+class _Progress:
+    """The last origin that is applied of each partition, and since when none has moved."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+        self._applied: dict[int, int] = {}
+        self._moved_at = time.monotonic()
+
+    @property
+    def stuck_seconds(self) -> float:
+        return time.monotonic() - self._moved_at
+
+    async def look(self) -> Mapping[int, int]:
+        rows: list[Any] = await self._connection.fetch(QUERIES["read_applied"])
+        now = {row["partition"]: row["applied_origin"] for row in rows}
+        if now != self._applied:
+            self._moved_at, self._applied = time.monotonic(), now
+        return now

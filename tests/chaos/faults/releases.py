@@ -1,13 +1,14 @@
-"""Faults of a deploy: a release that cannot read anything, and one that brings other prices."""
+"""Faults of a deploy: a release that cannot read anything, and one that brings other prices, by which everything may be priced anew."""
 
 import asyncio
 from pathlib import Path
 
 import orjson
 
-from tests.chaos.cluster import PARTITIONS, copy_release, release_environment
+from tests.chaos.cluster import PARTITIONS, copy_release, of_release
+from tests.chaos.expected import Expected
 from tests.chaos.member import Member
-from tests.chaos.prices import change_prices
+from tests.chaos.prices import MODELS, change_prices
 from tests.chaos.rounds import Round, Scenario, unapplied, wait_until_applied
 from tests.chaos.truth import Shape
 
@@ -40,13 +41,68 @@ async def a_deploy_that_fails_every_record(round_: Round) -> None:
 
 async def prices_change_in_the_middle(round_: Round) -> None:
     """A release with other prices is rolled out in the middle: each observation keeps the price that it was first given."""
-    cluster = round_.cluster
     await asyncio.sleep(round_.seconds * 0.4)
+    await _deploy_other_prices(round_)
+
+
+async def everything_is_priced_anew(round_: Round) -> None:
+    """After other prices came, `tailrace reprice` runs under load and under kills, and again at the end: then nothing may have an old price.
+
+    The command that meets the kills is itself killed in one of two rounds: what it has sent counts, and the last run finishes it.
+    """
+    cluster = round_.cluster
+    await asyncio.sleep(round_.seconds * 0.2)
+    release = await _deploy_other_prices(round_)
+    repricing = asyncio.create_task(_reprice_everything(round_, release))
+    await asyncio.sleep(round_.rng.uniform(0.5, 4))
+    victims = [round_.rng.choice(cluster.of(kind)) for kind in ("assembler", "sink")]
+    for victim in victims:
+        victim.kill()
+    if round_.rng.random() < 0.5:
+        repricing.cancel()
+        round_.note("the command was stopped in the middle")
+    await asyncio.wait([repricing])
+    if not repricing.cancelled() and (error := repricing.exception()):
+        round_.problem(f"a repricing under kills: {error}")
+
+    async def reprice_the_rest(_: Round) -> None:
+        await wait_until_applied(cluster, round_)
+        changed = await _reprice_everything(round_, release)
+        round_.note(f"the last run changed {changed} observations")
+        _forget_first_prices(round_.world.expected)
+
+    round_.repair(reprice_the_rest)
+
+
+def _forget_first_prices(expected: Expected) -> None:
+    """Where the sender did not say what it cost, only the later prices are right from here on."""
+    for key, other in list(expected.other_prices.items()):
+        if other.provided_cost_details is None:
+            expected.observations[key] = expected.other_prices.pop(key)
+
+
+async def _deploy_other_prices(round_: Round) -> Path:
+    """Let every process that prices run a release with other prices; returns the release."""
+    cluster = round_.cluster
     release = copy_release(cluster, f"prices-{round_.seed}")
     file = release / "schemas" / "prices.json"
     file.write_text(change_prices(file.read_text()))
     await _deploy(cluster.of("assembler"), release)
     await _deploy(cluster.of("sink", "meter", "query"), release)
+    return release
+
+
+async def _reprice_everything(round_: Round, release: Path) -> int:
+    """What an operator says of each model once prices are others; returns how many observations changed."""
+    changed = 0
+    for price in MODELS:
+        printed = await round_.cluster.tailrace(
+            "reprice", "--project", round_.tenant.project, "--model", price.model, "--from", "2020-01-01", "--to", "2100-01-01",
+            "--reason", "the vendor's prices are others", "--operator", "chaos", "--json",
+            release=release,
+        )  # fmt: skip
+        changed += orjson.loads(printed)["observations"]
+    return changed
 
 
 _broken = """
@@ -59,7 +115,7 @@ def map_record(headers, value):
 async def _deploy(members: list[Member], release: Path | None) -> None:
     """Let these members run another release; None is this one. They may never become ready."""
     for member in members:
-        member.environment = release_environment(member, release)
+        member.environment = of_release(member.program.environment, release)
         await member.hold_down(member.program.stop_signal)
         member.let_go()
 
@@ -100,6 +156,14 @@ SCENARIOS = (
         "price-change",
         "prices change in the middle",
         prices_change_in_the_middle,
+        seconds=30,
+        shape=Shape(price_change=True),
+        breaks=True,
+    ),
+    Scenario(
+        "reprice",
+        "everything is priced anew, under kills",
+        everything_is_priced_anew,
         seconds=30,
         shape=Shape(price_change=True),
         breaks=True,
