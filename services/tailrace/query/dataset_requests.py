@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from tailrace.query.errors import InvalidBodyError, InvalidRequestError
+from tailrace.query.given import kind_of
 from tailrace.query.parameters import parse_instant
 from tailrace.wire.lenient_json import NotJsonError, dump_json, load_json
 
@@ -155,7 +156,7 @@ class _Reading:
         except NotJsonError as error:
             raise InvalidBodyError([InvalidRequestError(str(error))]) from None
         if not isinstance(given, dict):
-            raise InvalidBodyError([InvalidRequestError(f"expected an object, got {_kind(given)}")])
+            raise InvalidBodyError([InvalidRequestError(f"expected an object, got {kind_of(given)}")])
         self._given = cast("dict[str, Any]", given)
         self._faults: list[InvalidRequestError] = []
 
@@ -180,21 +181,21 @@ class _Reading:
         value = _plain(self._given.get(name))
         if isinstance(value, str) and 0 < len(value) <= most:
             return value
-        self.fault(f"expected a text of 1 to {most} characters, got {_kind(value)}", name)
+        self.fault(f"expected a text of 1 to {most} characters, got {kind_of(value)}", name)
         return ""
 
     def optional_text(self, name: str, most: int) -> str | None:
         value = _plain(self._given.get(name))
         if value is None or (isinstance(value, str) and len(value) <= most):
             return value or None
-        self.fault(f"expected a text of at most {most} characters, got {_kind(value)}", name)
+        self.fault(f"expected a text of at most {most} characters, got {kind_of(value)}", name)
         return None
 
     def one_of(self, name: str, choices: Sequence[str]) -> str | None:
         value = self._given.get(name)
         if value is None or (isinstance(value, str) and value in choices):
             return value
-        self.fault(f"expected one of {', '.join(choices)}, got {_kind(value)}", name)
+        self.fault(f"expected one of {', '.join(choices)}, got {kind_of(value)}", name)
         return None
 
     def json(self, name: str) -> str | None:
@@ -208,7 +209,7 @@ class _Reading:
         if value is None:
             return None
         if not isinstance(value, (dict, bool)):
-            self.fault(f"expected a JSON Schema, which is an object, got {_kind(value)}", name)
+            self.fault(f"expected a JSON Schema, which is an object, got {kind_of(value)}", name)
             return None
         text = dump_json(value)
         if len(text.encode()) > MAX_SCHEMA_BYTES:
@@ -235,13 +236,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {_control.sub("", key): _plain(item) for key, item in cast("dict[str, Any]", value).items()}
     return value
-
-
-def _kind(value: object) -> str:
-    """What was given, in few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else f"a list of {len(cast('list[Any]', value))}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

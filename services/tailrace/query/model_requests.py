@@ -17,6 +17,7 @@ from tailrace.core.own_models import (
 from tailrace.core.price_file import Operator
 from tailrace.core.usage import UsageUnit
 from tailrace.query.errors import InvalidBodyError, InvalidRequestError
+from tailrace.query.given import kind_of
 from tailrace.query.parameters import parse_instant
 from tailrace.runtime.patterns import MAX_PATTERN_CHARACTERS, Pattern, PatternError
 from tailrace.wire.lenient_json import NotJsonError, dump_json, load_json
@@ -60,7 +61,7 @@ def read_model(body: bytes) -> NewModel:
     except NotJsonError as error:
         raise InvalidBodyError([InvalidRequestError(str(error))]) from None
     if not isinstance(given, dict):
-        raise InvalidBodyError([InvalidRequestError(f"expected an object, got {_kind(given)}")])
+        raise InvalidBodyError([InvalidRequestError(f"expected an object, got {kind_of(given)}")])
     return _Reading(cast("dict[str, Any]", given)).model()
 
 
@@ -104,7 +105,7 @@ class _Reading:
     def _string(self, value: object, most: int, path: Path) -> str:
         if isinstance(value, str) and 0 < len(value) <= most:
             return value
-        self._fault(f"expected a text of 1 to {most} characters, got {_kind(value)}", *path)
+        self._fault(f"expected a text of 1 to {most} characters, got {kind_of(value)}", *path)
         return ""
 
     def _start(self) -> datetime | None:
@@ -122,7 +123,7 @@ class _Reading:
             if choice == value:
                 return choice
         if value is not None or not optional:
-            self._fault(f"expected one of {', '.join(map(str, choices))}, got {_kind(value)}", *path)
+            self._fault(f"expected one of {', '.join(map(str, choices))}, got {kind_of(value)}", *path)
         return None
 
     def _program(self, pattern: str, path: Path) -> int:
@@ -148,7 +149,7 @@ class _Reading:
             self._fault("expected either flat prices or pricingTiers, got both", flat[0])
         if not isinstance(tiers, list) or not 0 < len(cast("list[Any]", tiers)) <= MAX_TIERS:
             self._fault(
-                f"expected a list of 1 to {MAX_TIERS} tiers, got {_kind(cast('object', tiers))}", "pricingTiers"
+                f"expected a list of 1 to {MAX_TIERS} tiers, got {kind_of(cast('object', tiers))}", "pricingTiers"
             )
             return ()
         given = cast("list[object]", tiers)
@@ -175,10 +176,10 @@ class _Reading:
         given = self._object(value, path)
         is_default = given.get("isDefault", False)
         if not isinstance(is_default, bool) and is_default is not None:
-            self._fault(f"expected true or false, got {_kind(is_default)}", *path, "isDefault")
+            self._fault(f"expected true or false, got {kind_of(is_default)}", *path, "isDefault")
         priority = given.get("priority")
         if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= 1_000_000:
-            self._fault(f"expected a whole number from 0 to 1000000, got {_kind(priority)}", *path, "priority")
+            self._fault(f"expected a whole number from 0 to 1000000, got {kind_of(priority)}", *path, "priority")
             priority = -1 - int(str(path[-1]))
         conditions = self._conditions(given.get("conditions"), (*path, "conditions"))
         if is_default is True and (priority != 0 or conditions):
@@ -208,7 +209,7 @@ class _Reading:
         if price is not None and price < MAX_PRICE_USD and -_exponent(price) <= PRICE_DECIMALS:
             return price
         self._fault(
-            f"expected USD per unit, from 0 to below {MAX_PRICE_USD} and of at most {PRICE_DECIMALS} decimals, got {_kind(value)}",
+            f"expected USD per unit, from 0 to below {MAX_PRICE_USD} and of at most {PRICE_DECIMALS} decimals, got {kind_of(value)}",
             *path,
         )
         return Decimal(0)
@@ -218,7 +219,7 @@ class _Reading:
             return ()
         if not isinstance(value, list) or len(cast("list[Any]", value)) > MAX_CONDITIONS:
             self._fault(
-                f"expected a list of at most {MAX_CONDITIONS} conditions, got {_kind(cast('object', value))}", *path
+                f"expected a list of at most {MAX_CONDITIONS} conditions, got {kind_of(cast('object', value))}", *path
             )
             return ()
         given = cast("list[object]", value)
@@ -233,11 +234,13 @@ class _Reading:
         value = _decimal(given.get("value"))
         if value is None or value > MAX_THRESHOLD or -_exponent(value) > PRICE_DECIMALS:
             self._fault(
-                f"expected a number of units from 0 to {MAX_THRESHOLD}, got {_kind(given.get('value'))}", *path, "value"
+                f"expected a number of units from 0 to {MAX_THRESHOLD}, got {kind_of(given.get('value'))}",
+                *path,
+                "value",
             )
         sensitive = given.get("caseSensitive")
         if sensitive is not None and not isinstance(sensitive, bool):
-            self._fault(f"expected true or false, got {_kind(sensitive)}", *path, "caseSensitive")
+            self._fault(f"expected true or false, got {kind_of(sensitive)}", *path, "caseSensitive")
         return UsageCondition(
             usage_detail_pattern=pattern,
             operator=self._one_of(given.get("operator"), get_args(Operator), (*path, "operator")) or "gt",
@@ -250,7 +253,7 @@ class _Reading:
         values = given.get("values")
         if not isinstance(values, list) or not 0 < len(cast("list[Any]", values)) <= MAX_VALUES:
             self._fault(
-                f"expected a list of 1 to {MAX_VALUES} texts, got {_kind(cast('object', values))}", *path, "values"
+                f"expected a list of 1 to {MAX_VALUES} texts, got {kind_of(cast('object', values))}", *path, "values"
             )
             values = []
         texts = cast("list[object]", values)
@@ -265,7 +268,7 @@ class _Reading:
     def _object(self, value: object, path: Path) -> dict[str, Any]:
         if isinstance(value, dict):
             return cast("dict[str, Any]", value)
-        self._fault(f"expected an object, got {_kind(value)}", *path)
+        self._fault(f"expected an object, got {kind_of(value)}", *path)
         return {}
 
 
@@ -282,13 +285,3 @@ def _decimal(value: object) -> Decimal | None:
 def _exponent(value: Decimal) -> int:
     exponent = value.as_tuple().exponent
     return exponent if isinstance(exponent, int) else 0
-
-
-def _kind(value: object) -> str:
-    """What was given, in few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else f"a list of {len(cast('list[Any]', value))}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -4,6 +4,7 @@ import re
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from tailrace.query.errors import InvalidBodyError, InvalidRequestError
+from tailrace.query.given import kind_of
 from tailrace.query.prompt_tags import variables_of
 from tailrace.wire.lenient_json import NotJsonError, dump_json, load_json
 
@@ -73,7 +74,7 @@ def _object(body: bytes) -> dict[str, Any]:
     except NotJsonError as error:
         raise InvalidBodyError([InvalidRequestError(str(error))]) from None
     if not isinstance(given, dict):
-        raise InvalidBodyError([InvalidRequestError(f"expected an object, got {_kind(given)}")])
+        raise InvalidBodyError([InvalidRequestError(f"expected an object, got {kind_of(given)}")])
     return cast("dict[str, Any]", given)
 
 
@@ -120,13 +121,13 @@ class _Reading:
     def _type(self) -> PromptType:
         type_ = self._given.get("type")
         if type_ is not None and type_ not in ("text", "chat"):
-            self._fault(f"expected text or chat, got {_kind(type_)}", "type")
+            self._fault(f"expected text or chat, got {kind_of(type_)}", "type")
         return "chat" if type_ == "chat" else "text"
 
     def _name(self) -> str:
         name = self._given.get("name")
         if not isinstance(name, str):
-            self._fault(f"expected a text, got {_kind(name)}", "name")
+            self._fault(f"expected a text, got {kind_of(name)}", "name")
             return ""
         fault = fault_of_name(name)
         if fault is not None:
@@ -137,14 +138,14 @@ class _Reading:
         prompt = self._given.get("prompt")
         if isinstance(prompt, str):
             return prompt, (prompt,)
-        self._fault(f"expected a text, got {_kind(prompt)}", "prompt")
+        self._fault(f"expected a text, got {kind_of(prompt)}", "prompt")
         return "", ()
 
     def _chat(self) -> tuple[str, tuple[str, ...]]:
         messages: object = self._given.get("prompt")
         if not isinstance(messages, list) or len(cast("list[Any]", messages)) > MAX_MESSAGES:
             self._fault(
-                f"expected a list of at most {MAX_MESSAGES} messages, got {_kind(cast('object', messages))}", "prompt"
+                f"expected a list of at most {MAX_MESSAGES} messages, got {kind_of(cast('object', messages))}", "prompt"
             )
             return "[]", ()
         given = cast("list[object]", messages)
@@ -154,7 +155,7 @@ class _Reading:
             self._message(message, at, contents, placeholders)
         for name in placeholders.keys() & {name for content in contents for name in variables_of(content)}:
             self._fault(
-                f"expected a placeholder whose name is no variable of the prompt, got {_kind(name)}",
+                f"expected a placeholder whose name is no variable of the prompt, got {kind_of(name)}",
                 "prompt",
                 placeholders[name],
                 "name",
@@ -163,7 +164,7 @@ class _Reading:
 
     def _message(self, message: object, at: int, contents: list[str], placeholders: dict[str, int]) -> None:
         if not isinstance(message, dict):
-            self._fault(f"expected a message or a placeholder, got {_kind(message)}", "prompt", at)
+            self._fault(f"expected a message or a placeholder, got {kind_of(message)}", "prompt", at)
             return
         given = cast("dict[str, Any]", message)
         if given.get("type") == "placeholder":
@@ -183,7 +184,7 @@ class _Reading:
     def _string(self, value: object, path: Path) -> str:
         if isinstance(value, str):
             return value
-        self._fault(f"expected a text, got {_kind(value)}", *path)
+        self._fault(f"expected a text, got {kind_of(value)}", *path)
         return ""
 
     def _labels(self, key: str) -> frozenset[str]:
@@ -191,7 +192,7 @@ class _Reading:
         for at, label in enumerate(labels):
             if _label.fullmatch(label) is None:
                 self._fault(
-                    f"expected a label of 1 to 36 of a-z, 0-9, _, - and ., got {_kind(label)}",
+                    f"expected a label of 1 to 36 of a-z, 0-9, _, - and ., got {kind_of(label)}",
                     key,
                     at,
                 )
@@ -211,7 +212,7 @@ class _Reading:
         if values is None:
             return []
         if not isinstance(values, list) or len(cast("list[Any]", values)) > most:
-            self._fault(f"expected a list of at most {most} texts, got {_kind(cast('object', values))}", key)
+            self._fault(f"expected a list of at most {most} texts, got {kind_of(cast('object', values))}", key)
             return []
         return [self._string(value, (key, at)) for at, value in enumerate(cast("list[object]", values))]
 
@@ -221,19 +222,7 @@ class _Reading:
             return message
         expected = f"expected a text of at most {MAX_COMMIT_CHARACTERS} characters"
         self._fault(
-            f"{expected}, got {len(message) if isinstance(message, str) else _kind(message)}",
+            f"{expected}, got {len(message) if isinstance(message, str) else kind_of(message)}",
             "commitMessage",
         )
         return None
-
-
-def _kind(value: object) -> str:
-    """What was given, in few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else f"a list of {len(cast('list[Any]', value))}"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of many digits"
-    text = repr(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
