@@ -1,6 +1,9 @@
 # Needs make, git and Python 3.11 or newer; everything else is installed into .venv.
 PYTHON ?= python3
 
+# Tests of one file share a process; each process has its own Kafka and PostgreSQL.
+WORKERS ?= 2
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -39,10 +42,10 @@ drift: setup ## Check that generated files are what their sources say
 	$(BIN)/python -m tailrace.admin.event_schemas --check
 
 unit: setup ## Run the fast tests, which need no network
-	$(BIN)/python -m pytest -m "not integration and not e2e"
+	$(BIN)/python -m pytest -m "not integration and not e2e" -n $(WORKERS) --dist loadfile
 
 integration: setup ## Run the tests on a real Kafka and a real PostgreSQL
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration -n $(WORKERS) --dist loadfile
 
 e2e: setup ## Run the tests of the whole stack with real clients
 	$(BIN)/python -m pytest -m e2e

@@ -125,20 +125,23 @@ class Stack:
     @contextmanager
     def stopped_after_us(self) -> Generator[None]:
         """Runs `tailrace down` and removes the folder after the block, or once this process is gone. Raises CommandFailedError."""
-        watch = subprocess.Popen(
-            ["/bin/sh", "-c", _after_us, "sh", *TAILRACE, "down"],
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            output, _ = watch.communicate(timeout=STOP_SECONDS)
-        if watch.returncode:
-            raise CommandFailedError(f"tailrace down: exit code {watch.returncode}\n{output.decode()}")
+        # A file: of a pipe that nobody reads any more, `tailrace down` would die before all has stopped.
+        with tempfile.TemporaryFile() as output:
+            watch = subprocess.Popen(
+                ["/bin/sh", "-c", _after_us, "sh", *TAILRACE, "down"],
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                yield
+            finally:
+                watch.communicate(timeout=STOP_SECONDS)
+            if watch.returncode:
+                output.seek(0)
+                raise CommandFailedError(f"tailrace down: exit code {watch.returncode}\n{output.read().decode()}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,6 +110,17 @@ def test_after_kill_9_of_the_supervisor_the_next_start_ends_the_orphans_and_find
         assert find_marks(tmp_path) == 1
         assert set(orphans).isdisjoint(process["pid"] for process in status(tmp_path).values())
     wait_until(lambda: all(is_gone(pid) for pid in orphans))
+
+
+def test_a_data_folder_that_is_removed_while_it_runs_ends_everything(tmp_path: Path) -> None:
+    with tiny_stack(tmp_path) as stack:
+        pids = [process["pid"] for process in status(tmp_path).values()]
+        shutil.rmtree(tmp_path / "data")
+        os.kill(pids[-1], signal.SIGKILL)  # as PostgreSQL and Kafka do by themselves, only sooner
+
+        assert stack.wait_end() == 1
+        assert any("was removed while tailrace ran on it" in line for line in stack.lines)
+        wait_until(lambda: all(is_gone(pid) for pid in pids))
 
 
 def test_detach_returns_when_ready_and_down_stops_it(tmp_path: Path) -> None:

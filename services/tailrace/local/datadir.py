@@ -50,6 +50,10 @@ class DataDir(msgspec.Struct, frozen=True):
         return self.root / "keys.json"
 
     @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
     def processes(self) -> Path:
         return self.root / "processes.json"
 
@@ -149,7 +153,7 @@ def lock_data_dir(data: DataDir) -> IO[bytes]:
 
     Raises LockTakenError.
     """
-    file = (data.root / "lock").open("ab")
+    file = data.lock.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -44,8 +44,9 @@ def _stop(settings: Settings, *, timeout_seconds: float) -> int:
             f"ended what a killed supervisor left over: {', '.join(ended)}" if ended else f"nothing runs on {data.root}"
         )
         return 0
-    print(f"stopping tailrace on {data.root} (pid {record.supervisor.pid})", flush=True)
+    # First of all, whether or not anybody reads what is printed.
     os.kill(record.supervisor.pid, signal.SIGTERM)
+    print(f"stopping tailrace on {data.root} (pid {record.supervisor.pid})", flush=True)
     while processes.is_alive(record.supervisor):
         if time.monotonic() - started > timeout_seconds:
             print(f"tailrace: it still runs after {timeout_seconds:.0f} s, see {data.log('up')}", file=sys.stderr)

@@ -72,7 +72,9 @@ async def run_stack(
         settled, keys = starting.result()
         supervisor.settle()
         on_ready(settled, keys)
-        await stop.wait()
+        if not await _is_told_to_stop(stop, supervisor):
+            supervisor.hurry()
+            raise StackError(f"{data.root} was removed while tailrace ran on it: everything is stopped")
 
 
 class _Start:
@@ -219,6 +221,15 @@ def _stop_on_signals(supervisor: Supervisor, announce: Announce) -> asyncio.Even
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+async def _is_told_to_stop(stop: asyncio.Event, supervisor: Supervisor) -> bool:
+    """Wait; False if there is nothing left to run on."""
+    waiting = [asyncio.create_task(event.wait()) for event in (stop, supervisor.lost_folder)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return stop.is_set()
 
 
 async def _until(task: asyncio.Task[tuple[Settings, Keys]], stop: asyncio.Event) -> None:

@@ -34,6 +34,8 @@ class Supervisor:
         self._self = processes.identify_self()
         self._children: dict[str, Child] = {}
         self._hurry = asyncio.Event()
+        self.lost_folder = asyncio.Event()
+        """The data folder has been removed: nothing that runs on it has a future, and no command finds it any more."""
 
     async def __aenter__(self) -> Self:
         self._lock = self._take_lock()
@@ -72,7 +74,7 @@ class Supervisor:
         try:
             lock = lock_data_dir(self._data)
         except LockTakenError:
-            pid = (self._data.root / "lock").read_text().strip() or "unknown"
+            pid = self._data.lock.read_text().strip() or "unknown"
             raise StackError(
                 f"tailrace already runs on {self._data.root} (pid {pid}): stop it with `tailrace down`, "
                 "or set TAILRACE_DATA_DIR to another folder"
@@ -92,6 +94,7 @@ class Supervisor:
     async def _rotate_logs(self) -> None:
         while True:
             await asyncio.sleep(_rotation_seconds)
+            self._look_for_folder()
             for child in self._children.values():
                 rotate_log(child.program.log)
 
@@ -106,3 +109,14 @@ class Supervisor:
             write_record(self._data.processes, record)
         except OSError as error:
             self._announce("supervisor", f"cannot write down what runs: {error.strerror}")
+            self._look_for_folder()
+
+    def _look_for_folder(self) -> None:
+        try:
+            is_ours = os.path.samestat(os.fstat(self._lock.fileno()), self._data.lock.stat())
+        except FileNotFoundError:
+            is_ours = False
+        except (OSError, ValueError):
+            return
+        if not is_ours:
+            self.lost_folder.set()
