@@ -203,7 +203,7 @@ async def test_what_comes_between_two_beats_shares_one_transaction_if_it_is_litt
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, few_bytes: int, together: list[dict[int, int]]
 ) -> None:
     monkeypatch.setattr(consumer, "FEW_BYTES", few_bytes)
-    monkeypatch.setattr(consumer, "next_beat", lambda: time.monotonic() + 0.5)
+    monkeypatch.setattr(consumer, "next_beat", lambda: time.monotonic() + 2)
 
     assert await _transactions(pool, monkeypatch) == together
 

@@ -29,6 +29,9 @@ log = get_logger(__name__)
 
 FETCH_MS = 50
 COMMIT_SECONDS = 2.0
+REPORT_SECONDS: Final = 0.2
+"""How often metrics and the probe are told where each partition is: on every round of the loop it took a tenth of a busy sink."""
+
 ASK_SECONDS = 10.0
 """How often the brokers are asked where the topic ends: a fetch that hangs tells nothing of it."""
 
@@ -66,7 +69,7 @@ class SinkConsumer:
         self._feeds: dict[TopicPartition, PartitionFeed] = {}
         self._gate = ByteGate(MOST_BYTES_AT_ONCE)
         self._tending: asyncio.Task[None] | None = None
-        self._committed_at = self._asked_at = self._beat = 0.0
+        self._committed_at = self._asked_at = self._reported_at = self._beat = 0.0
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def subscribe(self, topic: str) -> None:
@@ -270,6 +273,9 @@ class SinkConsumer:
 
     def _report(self) -> None:
         """A partition must move while it is positioned, while a batch of it is applied, and while there is more to read."""
+        if time.monotonic() - self._reported_at < REPORT_SECONDS:
+            return
+        self._reported_at = time.monotonic()
         for feed in self._feeds.values():
             tp = feed.partition
             # aiokafka asserts that the partition is assigned: it may be revoked by now.
