@@ -82,6 +82,21 @@ async def test_a_record_behind_a_gap_is_not_taken_and_the_log_is_sought_again(
     assert started.offer(make_record(5))
 
 
+async def test_a_seek_that_brings_the_same_gap_is_repeated_less_and_less(
+    started: Intake, log: FakeRawLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each seek throws away what is on its way here; on a busy machine that may take longer than any fixed time."""
+    now = time.monotonic()
+    monkeypatch.setattr(intake.time, "monotonic", lambda: now)
+    for _ in range(600):
+        started.offer(make_record(7))
+        now += 0.1
+        await started.find_way_back()
+
+    assert 6 < len(log.seeks) < 15
+    assert set(log.seeks) == {5}
+
+
 async def test_what_was_fetched_before_a_seek_may_still_come_without_another_seek(
     started: Intake, log: FakeRawLog
 ) -> None:

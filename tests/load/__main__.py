@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -27,7 +28,7 @@ from tests.load.probe import probe
 from tests.load.prompts import measure_prompts
 from tests.load.stack import Stack, end_by_signals, running_stack
 from tests.load.templates import SPANS_PER_TRACE, Template, Workload, make_templates
-from tests.load.throughput import TRACES_PER_REQUEST, measure_throughput
+from tests.load.throughput import TRACES_PER_REQUEST, count_events, measure_throughput
 
 SPANS_PER_REQUEST = TRACES_PER_REQUEST * SPANS_PER_TRACE
 
@@ -74,18 +75,13 @@ async def measure_overload(stack: Stack, *, rate: float, minutes: float, plot_fi
 
 
 async def wait_until_applied(stack: Stack, expected: Expected, *, seconds: float) -> float:
-    """Wait until as many observations are stored as were acknowledged; returns how long it took. The check comes after."""
+    """Wait until as many events are applied as spans were acknowledged; returns how long it took. The check comes after."""
     started = time.monotonic()
     while time.monotonic() - started < seconds:
-        try:
-            connection = await stack.connect()
-            stored = await connection.fetchval("select coalesce(sum(observation_count), 0) from traces")
-            await connection.close()
-        except (OSError, asyncpg.PostgresError):
-            stored = 0
-        if stored >= expected.spans:
-            break
-        await asyncio.sleep(0.2)
+        with suppress(OSError, asyncpg.PostgresError):
+            if await count_events(stack) >= expected.spans:
+                break
+        await asyncio.sleep(0.5)
     return round(time.monotonic() - started, 1)
 
 

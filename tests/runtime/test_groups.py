@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import NewTopic
 
-from tailrace.runtime.faust_app import make_faust_app, running
-from tailrace.runtime.kafka import make_admin, make_consumer
+from tailrace.runtime.faust_app import FaustTopic, make_faust_app, running
+from tailrace.runtime.kafka import make_admin, make_consumer, make_producer
 from tailrace.runtime.settings import Kafka
 from tests.fakes import eventually
 
@@ -113,3 +113,35 @@ async def test_a_faust_member_does_as_any_other(settings: Kafka, admin: Any, top
         await _lose_and_make(admin, topic, consumer)
 
         await eventually(_has_partition(consumer), seconds=SLOWEST_SECONDS)
+
+
+async def test_a_seek_reaches_a_faust_member_while_it_works_through_a_long_fetch(
+    settings: Kafka, topic: str, admin: Any, tmp_path: Path
+) -> None:
+    """Faust would drop what the seek brings, since it has gone on with what it had."""
+    records, sought = 2_000, 10
+    await _make(admin, topic)
+    producer = make_producer(settings, client_id="test")
+    await producer.start()
+    for number in range(records):
+        await producer.send(topic, b"%d" % number, partition=0)
+    await producer.stop()
+    app = make_faust_app(topic, settings, datadir=str(tmp_path))
+    raw = FaustTopic(app, topic)
+    taken: list[int] = []
+
+    async def take(stream: Any) -> None:
+        async for event in stream.noack().events():
+            taken.append(event.message.offset)
+            await asyncio.sleep(0.002)
+
+    app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=topic)(take)
+    async with running(app):
+        await eventually(lambda: len(taken) > 100, seconds=SLOWEST_SECONDS)
+        await raw.seek(0, sought)
+        known = len(taken)
+        await eventually(lambda: sought in taken[known:], seconds=SLOWEST_SECONDS)
+        found = taken.index(sought, known)
+        await eventually(lambda: len(taken) > found + 200, seconds=SLOWEST_SECONDS)
+
+    assert taken[found : found + 200] == list(range(sought, sought + 200))

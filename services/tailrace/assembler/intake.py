@@ -18,7 +18,7 @@ BATCH_RECORDS: Final = 100
 BATCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_EVENTS: Final = 10_000
 GAP_SECONDS: Final = 0.3
-"""How long a delivery may go on behind a gap: what was fetched before a seek still comes."""
+"""How long a delivery may go on behind a gap: what was fetched before a seek still comes. Twice as long each time that a seek has not helped."""
 
 SILENCE_SECONDS: Final = 2.0
 """How long nothing may come although the client has handed out more. Twice as long each time that a seek has not helped."""
@@ -78,7 +78,7 @@ class Intake:
         self._asked_end = 0
         self._singly_until = -1
         self._sought = -1
-        self._patience_seconds = SILENCE_SECONDS
+        self._vain_seeks = 0
         self._gap_seen = False
         self._paused = False
         self.pending_bytes = 0
@@ -216,22 +216,25 @@ class Intake:
         if self._gap_seen:
             return False
         silence = time.monotonic() - self._moved_at
-        if silence < self._patience_seconds:
+        if silence < self._patience(SILENCE_SECONDS):
             return True
         return silence < MOST_SILENCE_SECONDS and await self._log.reading_at(self._partition) == expected
 
     def _note_seek(self, offset: int) -> None:
         """A seek that brings nothing is not repeated soon."""
-        longer = min(2 * self._patience_seconds, MOST_SILENCE_SECONDS)
-        self._patience_seconds = longer if offset == self._sought else SILENCE_SECONDS
+        self._vain_seeks = self._vain_seeks + 1 if offset == self._sought else 0
         self._sought = offset
+
+    def _patience(self, seconds: float) -> float:
+        """Twice as long for each seek that has brought nothing."""
+        return min(seconds * 2 ** min(self._vain_seeks, 10), MOST_SILENCE_SECONDS)
 
     def _is_astray(self, expected: int) -> bool:
         silence = time.monotonic() - self._moved_at
         if self._gap_seen:
-            return silence >= GAP_SECONDS
+            return silence >= self._patience(GAP_SECONDS)
         end = self._log.end(self._partition)
-        return end is not None and end != expected and silence >= self._patience_seconds
+        return end is not None and end != expected and silence >= self._patience(SILENCE_SECONDS)
 
     def _is_silent(self) -> bool:
         return not self._queue and time.monotonic() - max(self._moved_at, self._asked_at) >= ASK_SECONDS

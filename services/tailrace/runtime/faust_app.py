@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from aiokafka import TopicPartition
@@ -159,12 +159,51 @@ class _PromptThread(AIOKafkaConsumerThread):
         return bool(held)
 
 
+class _Sought(NamedTuple):
+    """Where a partition is to be read from. `fetch`: the last fetch that may have begun before the seek."""
+
+    offset: int
+    fetch: int
+
+
 class _PromptConsumer(Consumer):
+    """After a seek it hands out nothing of that partition that was fetched before.
+
+    Faust would go on with it, note how far it is, and then drop what the seek brings as known already. One fetch
+    may be half a minute of work, so that each further seek would meet the same, for ever.
+    """
+
     logger = logging.getLogger("faust.prompt")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fetch = 0
+        self._sought: dict[TP, _Sought] = {}
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        self._sought[partition] = _Sought(offset, self._fetch)
+        await super().seek(partition, offset)
+        self._sought[partition] = _Sought(offset, self._fetch)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        self._fetch += 1
+        fetch = self._fetch
+        async for partition, message in super().getmany(timeout):
+            sought = self._sought.get(partition)
+            if sought is not None:
+                if fetch <= sought.fetch and message.offset != sought.offset:
+                    continue
+                del self._sought[partition]
+                # What was on its way into the stream when the seek came has been noted as read since.
+                self._read_offset[partition] = message.offset
+            yield partition, message
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         this: Any = self
         return _PromptThread(this, loop=this.loop, beacon=this.beacon)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust would log an error for each partition that it has not committed, and it commits none. Probes tell what does not move."""
 
     async def _seek(self, partition: TP, offset: int) -> None:
         # Faust would seek from this thread, and could take a record from under a fetch of the client's own.
