@@ -3,38 +3,28 @@
 The edge is the real application over a log in memory; four partitions are folded and stored over a real Postgres.
 """
 
-import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 
 import asyncpg
 import httpx
 import pytest
 
-from tailrace.assembler.batch import BatchFolder, RawRecord
-from tailrace.assembler.price_list import PriceList
-from tailrace.assembler.repository import Repository as AssemblerRepository
-from tailrace.core.pricing import PriceTable, load_price_table
+from tailrace.core.pricing import load_price_table
 from tailrace.query.app import create_app
-from tailrace.runtime.failures import FailureBudget
 from tailrace.runtime.keys import KeyCache
 from tailrace.runtime.postgres import open_pool
-from tailrace.runtime.raw_record import RawOrigin
 from tailrace.runtime.resources import schemas
 from tailrace.runtime.settings import Postgres, Secret, Settings
-from tailrace.sink.plan import Delivered
-from tailrace.sink.repository import Repository as SinkRepository
 from tailrace.sink.repository import create_stages
-from tailrace.sink.writer import PartitionWriter
-from tailrace.wire.records import AssembledRecord, decode_record, encode_record
-from tailrace.wire.topics import decode_raw_headers
 from tests.chaos.prices import change_prices
-from tests.chaos.truth import Request, Shape, World
+from tests.chaos.truth import Shape, World
 from tests.chaos.verify import Findings, compare, judge, read_rows
 from tests.chaos.verify_api import compare_through_api
-from tests.edge.fakes import EdgeUnderTest, MemoryKeyStore, full_key
+from tests.edge.fakes import MemoryKeyStore, full_key
+from tests.stored import store
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +32,6 @@ PROJECT = "project-a"
 PARTITIONS = 4
 BASE_US = 1_795_000_000_000_000
 HOUR_US = 3_600_000_000
-TOGETHER = 6
 PRICE_FILE = (schemas() / "prices.json").read_bytes()
 PRICES = load_price_table(PRICE_FILE)
 CHANGED_PRICES = load_price_table(change_prices(PRICE_FILE).encode())
@@ -63,58 +52,13 @@ async def pool(postgres_dsn: str) -> AsyncGenerator[asyncpg.Pool]:
     await pool.close()
 
 
-async def store(
-    pool: asyncpg.Pool, requests: list[Request], *, prices: Sequence[PriceTable] = (PRICES,) * PARTITIONS
-) -> None:
-    """Deliver to the edge, and fold and apply what it puts on its log. `prices`: of each partition."""
-    edge = EdgeUnderTest()
-    edge.publisher.partitions = PARTITIONS
-    async with edge.client:
-        for request in requests:
-            headers = {"content-type": request.content_type}
-            if request.content_encoding:
-                headers["content-encoding"] = request.content_encoding
-            before = edge.publisher.events
-            response = await edge.post(request.path, request.body, headers=headers)
-            assert response.status_code in (200, 202, 207), response.text
-            refused = response.json().get("errors", response.text)
-            assert edge.publisher.events - before == request.events, refused
-    logs: list[list[RawRecord]] = [[] for _ in range(PARTITIONS)]
-    for record in edge.publisher.records:
-        log = logs[record.partition]
-        log.append(RawRecord(len(log), dict(record.headers.encode()), record.body))
-    await asyncio.gather(*(_fold(pool, number, log, prices[number]) for number, log in enumerate(logs)))
-
-
-async def _fold(pool: asyncpg.Pool, number: int, log: list[RawRecord], prices: PriceTable) -> None:
-    """One partition from its first record to its last; state is let go as soon as it is applied."""
-
-    async def fetch_raw(_: int, offset: int) -> RawOrigin:
-        return RawOrigin(decode_raw_headers(dict(log[offset].headers)), log[offset].value)
-
-    repository = AssemblerRepository(pool)
-    epoch = await repository.acquire_epoch(number)
-    assert epoch is not None
-    folder = BatchFolder(
-        epoch, repository, PriceList(prices), max_state_bytes=100_000, max_spans=50_000, budget=FailureBudget()
-    )
-    writer = PartitionWriter(SinkRepository(pool), fetch_raw, lambda _: None)
-    position = 0
-    for start in range(0, len(log), TOGETHER):
-        chunks = [chunk for record in await folder.fold(log[start : start + TOGETHER], {}) for chunk in record]
-        sent = [decode_record(encode_record(chunk), AssembledRecord) for chunk in chunks]
-        position = (await writer.apply(number, [Delivered(position + at, one) for at, one in enumerate(sent)])).position
-        folder.check((await repository.read_progress([number]))[number], folder.applied_seen)
-        folder.release()
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_what_is_stored_of_a_world_is_the_truth(
     pool: asyncpg.Pool, connection: asyncpg.Connection, seed: int
 ) -> None:
     world = World(seed, Shape(text_bytes=120), base_us=BASE_US + seed * HOUR_US)
 
-    await store(pool, world.requests())
+    await store(pool, world.requests(), prices=[PRICES] * PARTITIONS)
 
     findings = await compare(connection, PROJECT, world.expected)
     assert findings.lines() == []
@@ -127,7 +71,7 @@ async def test_a_trace_of_many_spans_children_first_is_the_truth(
 ) -> None:
     world = World(5, Shape(traces=1, scores=0, dead=0, big_trace_spans=1_200), base_us=BASE_US)
 
-    await store(pool, world.requests())
+    await store(pool, world.requests(), prices=[PRICES] * PARTITIONS)
 
     assert (await compare(connection, PROJECT, world.expected)).lines() == []
 
@@ -148,7 +92,7 @@ async def test_what_the_api_shows_of_a_world_is_the_truth_and_a_wrong_answer_is_
     pool: asyncpg.Pool, connection: asyncpg.Connection, postgres_dsn: str
 ) -> None:
     world = World(7, Shape(traces=20, scores=20), base_us=BASE_US)
-    await store(pool, world.requests())
+    await store(pool, world.requests(), prices=[PRICES] * PARTITIONS)
     (first, *_) = (key for key, one in world.expected.observations.items() if one.total_cost)
 
     findings = await _read_all(postgres_dsn, world)
@@ -251,7 +195,7 @@ async def test_whatever_is_spoilt_is_found_and_nothing_else_is(
     pool: asyncpg.Pool, connection: asyncpg.Connection
 ) -> None:
     world = World(9, Shape(traces=12, scores=8), base_us=BASE_US)
-    await store(pool, world.requests())
+    await store(pool, world.requests(), prices=[PRICES] * PARTITIONS)
     for name, (spoil, line) in SPOILT.items():
         transaction = connection.transaction()
         await transaction.start()

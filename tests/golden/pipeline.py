@@ -14,26 +14,26 @@ from tailrace.wire.records import ObservationBodyRow, ObservationRow
 from tailrace.wire.topics import RawHeaders, RawKind
 from tests.assembler.mapping.senders import pairs
 from tests.golden.cases import Case
-from tests.wire.otlp_requests import encode_request, make_span
+from tests.wire.otlp_requests import TRACE, encode_request, make_span
 
 RECEIVED_US = 1_800_000_000_000_000
 Request = tuple[RawKind, bytes]
 
 
-def requests_of(case: Case) -> Iterator[Request]:
-    """The case as every protocol that can carry it sends it."""
+def requests_of(case: Case, trace_id: str = TRACE) -> Iterator[Request]:
+    """The case as every protocol that can carry it sends it, in this trace."""
     if case.body:
-        yield "ingestion", _batch(case, json.loads(case.body))
+        yield "ingestion", _batch(case, trace_id, json.loads(case.body))
         return
     if case.span:
         name, _, version = case.scope.rpartition(" ")
-        yield from _spans(case, json.loads(case.span), {"name": name, "version": version})
+        yield from _spans(case, trace_id, json.loads(case.span), {"name": name, "version": version})
         return
-    yield "ingestion", _batch(case, {"usageDetails": case.provider_usage})
+    yield "ingestion", _batch(case, trace_id, {"usageDetails": case.provider_usage})
     attributes = {"langfuse.observation.usage_details": json.dumps(case.provider_usage)}
     if case.model is not None:
         attributes["langfuse.observation.model.name"] = case.model
-    yield from _spans(case, attributes, {"name": "langfuse-sdk", "version": "5.0.4"})
+    yield from _spans(case, trace_id, attributes, {"name": "langfuse-sdk", "version": "5.0.4"})
 
 
 def fold_request(request: Request, prices: PriceTable) -> tuple[ObservationRow, ObservationBodyRow | None]:
@@ -49,16 +49,16 @@ def fold_request(request: Request, prices: PriceTable) -> tuple[ObservationRow, 
     return row, folded.observation_bodies[0] if folded.observation_bodies else None
 
 
-def _spans(case: Case, attributes: dict[str, Any], scope: dict[str, str]) -> Iterator[Request]:
+def _spans(case: Case, trace_id: str, attributes: dict[str, Any], scope: dict[str, str]) -> Iterator[Request]:
     nanos = int(case.start.timestamp()) * 1_000_000_000
     times = {"startTimeUnixNano": str(nanos), "endTimeUnixNano": str(nanos + 1)}
-    span = make_span(attributes=pairs(attributes), **times)
+    span = make_span(traceId=trace_id, attributes=pairs(attributes), **times)
     yield "otlp-json", encode_request("otlp-json", span, scope=scope)
     yield "otlp-protobuf", encode_request("otlp-protobuf", span, scope=scope)
 
 
-def _batch(case: Case, body: dict[str, Any]) -> bytes:
-    told = {"id": "o", "traceId": "t", "startTime": case.at, **body}
+def _batch(case: Case, trace_id: str, body: dict[str, Any]) -> bytes:
+    told = {"id": "o", "traceId": trace_id, "startTime": case.at, **body}
     if case.model is not None:
         told["model"] = case.model
     event = {"id": "e", "type": "generation-create", "timestamp": case.at, "body": told}
